@@ -1,0 +1,93 @@
+/**
+ * The transport contract: how a token travels between server and client.
+ *
+ * A transport reads strings from a request and says what to write to a response, as data. It knows nothing of stores,
+ * keys or sessions. Several definitions may share one request: a transport only touches what carries its own name.
+ *
+ * @module
+ */
+
+/** What a transport may see of a request. Adapters make one; its members are asked for only when needed. */
+export interface RequestView {
+  /** A header by its lower-case name; several lines of one header are joined as Node does (`; ` for Cookie, else `, `). */
+  header(name: string): string | undefined;
+  readonly method: string;
+  /** The request target: path and query, or an absolute URL. */
+  readonly url: string;
+  /** Whether this request came over TLS as far as the adapter itself can tell, proxies left aside. */
+  readonly secure: boolean;
+  /** The address of the peer of this connection, where the adapter knows it. */
+  readonly peer: string | undefined;
+}
+
+/** One change to the response headers. */
+export interface HeaderEdit {
+  /** The header's name as it is to be written. */
+  readonly name: string;
+  readonly value: string;
+  /** `set` replaces the header; `append` adds a line; `merge` adds the value to a comma-separated list if it is not there. */
+  readonly mode: "set" | "append" | "merge";
+}
+
+/** What a transport is told when a definition takes it into use. */
+export interface TransportContext {
+  /** The definition's name. */
+  readonly name: string;
+  /** Whether the token contains the session itself (so that it may be large), and not just an id. */
+  readonly byValue: boolean;
+}
+
+/** A token on its way out. */
+export interface OutgoingToken {
+  readonly token: string;
+  /** When the session ends for good, in milliseconds since the epoch; undefined when it has no such end. */
+  readonly endsAt: number | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** A transport in the service of one definition. */
+export interface BoundTransport {
+  /** The names under which this transport writes to a client: two definitions of one app must not share one. */
+  readonly names: readonly string[];
+  /** The request header that decides what is read, for `Vary`; undefined when none does. */
+  readonly vary: string | undefined;
+  /** Whether a changed token may be sent on any response, unasked: true for cookies, which the browser stores by itself. */
+  readonly renews: boolean;
+
+  /**
+   * The tokens that the request carries under our name, distinct, in their order; at most {@link MAX_CANDIDATES} + 1, so
+   * that "too many" shows. Never throws, whatever the client sent. Values are returned as they came: what a token may
+   * look like is the business of others.
+   */
+  read(request: RequestView): readonly string[];
+
+  /**
+   * Throws a `SessionError` that says what to set when a token cannot be sent on the answer to this request. Called before
+   * anything is written to a store.
+   */
+  check(request: RequestView): void;
+
+  /** The edits that hand the token to the client. Throws `SessionTooLargeError` when it does not fit. */
+  send(request: RequestView, outgoing: OutgoingToken): readonly HeaderEdit[];
+
+  /** The edits that make the client forget its token. */
+  clear(request: RequestView): readonly HeaderEdit[];
+
+  /** A second, separate place for a small token beside this one (the idle clock of a sealed session), where there is one. */
+  beside?(suffix: string): BoundTransport;
+
+  /** The policy as data, for `describe()`. */
+  describe(): Readonly<Record<string, unknown>>;
+}
+
+/** How a token travels: `cookie()`, `header()`, … An app may write its own. */
+export interface Transport {
+  /** What it is, for messages: `"cookie"`, `"header"`, … */
+  readonly kind: string;
+  /** Takes the transport into the service of a definition. Throws a `TypeError` for options that cannot work. */
+  bind(context: TransportContext): BoundTransport;
+}
+
+/** How many same-named values of one request are tried (P5). */
+export const MAX_CANDIDATES = 4;
