@@ -6,7 +6,8 @@
 import type * as NodeCryptoModule from "node:crypto";
 import type { MaybePromise } from "./maybe-promise.ts";
 
-type NodeCrypto = typeof NodeCryptoModule;
+/** `node:crypto`. */
+export type NodeCrypto = typeof NodeCryptoModule;
 
 interface ProcessWithBuiltins {
   getBuiltinModule?(id: "node:crypto"): NodeCrypto | undefined;
@@ -31,6 +32,7 @@ let filledAt = 0;
  * after a second: a process image that is copied (a snapshot, a fork) must not hand out the same bytes twice (P26).
  */
 export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  if (length > POOL_BYTES) return crypto.getRandomValues(new Uint8Array(length));
   const now = Date.now();
   if (used + length > POOL_BYTES || now - filledAt >= POOL_LIFETIME || now < filledAt) {
     crypto.getRandomValues(pool);
@@ -46,39 +48,73 @@ export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
 /** The hashes that are used here, by their WebCrypto names. */
 export type HashName = "SHA-256" | "SHA-384" | "SHA-512";
 
+/** A function that computes HMACs under one key. */
+export type Hmac = (data: Uint8Array) => MaybePromise<Uint8Array<ArrayBuffer>>;
+
+/** The calculations over one of the two engines. */
+export interface Primitives {
+  /** SHA-256 of the bytes. */
+  sha256(bytes: Uint8Array): MaybePromise<Uint8Array<ArrayBuffer>>;
+  /** Prepares a key for HMAC (RFC 2104). */
+  hmac(hash: HashName, key: Uint8Array): Hmac;
+  /** HKDF-SHA-512 (RFC 5869): `length` bytes. `info` may have up to 1024: Node takes no more. */
+  hkdfSha512(
+    key: Uint8Array,
+    salt: Uint8Array,
+    info: Uint8Array,
+    length: number,
+  ): MaybePromise<Uint8Array<ArrayBuffer>>;
+}
+
+/** The calculations by `node:crypto`, or by WebCrypto where that is undefined. Tests check one against the other. */
+export function primitives(node: NodeCrypto | undefined): Primitives {
+  return node === undefined ? webPrimitives() : nodePrimitives(node);
+}
+
 const NODE_NAMES = { "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512" } as const;
 
-/** SHA-256 of the bytes. */
-export function sha256(bytes: Uint8Array<ArrayBuffer>): MaybePromise<Uint8Array<ArrayBuffer>> {
-  if (nodeCrypto !== undefined) return nodeCrypto.hash("sha256", bytes, "buffer") as Uint8Array<ArrayBuffer>;
-  return crypto.subtle.digest("SHA-256", bytes).then((digest) => new Uint8Array(digest));
+function nodePrimitives({ hash, createHmac, createSecretKey, hkdfSync }: NodeCrypto): Primitives {
+  return {
+    sha256: (bytes) => hash("sha256", bytes, "buffer") as Uint8Array<ArrayBuffer>,
+    hmac(name, key) {
+      const secret = createSecretKey(key);
+      const algorithm = NODE_NAMES[name];
+      return (data) => createHmac(algorithm, secret).update(data).digest() as Uint8Array<ArrayBuffer>;
+    },
+    hkdfSha512: (key, salt, info, length) => new Uint8Array(hkdfSync("sha512", key, salt, info, length)),
+  };
 }
 
-/** A function that computes HMACs under one key. */
-export type Hmac = (data: Uint8Array<ArrayBuffer>) => MaybePromise<Uint8Array<ArrayBuffer>>;
+function webPrimitives(): Primitives {
+  const { subtle } = crypto;
+  return {
+    async sha256(bytes) {
+      return new Uint8Array(await subtle.digest("SHA-256", unshared(bytes)));
+    },
+    hmac(hash, key) {
+      const imported = subtle.importKey("raw", unshared(key), { name: "HMAC", hash }, false, ["sign"]);
+      return async (data) => new Uint8Array(await subtle.sign("HMAC", await imported, unshared(data)));
+    },
+    async hkdfSha512(key, salt, info, length) {
+      const imported = await subtle.importKey("raw", unshared(key), "HKDF", false, ["deriveBits"]);
+      const how = { name: "HKDF", hash: "SHA-512", salt: unshared(salt), info: unshared(info) };
+      return new Uint8Array(await subtle.deriveBits(how, imported, length * 8));
+    },
+  };
+}
+
+/** The same bytes by the type that WebCrypto asks for: nothing here ever lies in shared memory. */
+export function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes as Uint8Array<ArrayBuffer>;
+}
+
+const here = primitives(nodeCrypto);
+
+/** SHA-256 of the bytes. */
+export const sha256: Primitives["sha256"] = here.sha256;
 
 /** Prepares a key for HMAC (RFC 2104). */
-export function hmac(hash: HashName, key: Uint8Array<ArrayBuffer>): Hmac {
-  if (nodeCrypto !== undefined) {
-    const { createHmac, createSecretKey } = nodeCrypto;
-    const secret = createSecretKey(key);
-    const algorithm = NODE_NAMES[hash];
-    return (data) => createHmac(algorithm, secret).update(data).digest() as Uint8Array<ArrayBuffer>;
-  }
-  const imported = crypto.subtle.importKey("raw", key, { name: "HMAC", hash }, false, ["sign"]);
-  return async (data) => new Uint8Array(await crypto.subtle.sign("HMAC", await imported, data));
-}
+export const hmac: Primitives["hmac"] = here.hmac;
 
 /** HKDF-SHA-512 (RFC 5869). */
-export function hkdfSha512(
-  key: Uint8Array<ArrayBuffer>,
-  salt: Uint8Array<ArrayBuffer>,
-  info: Uint8Array<ArrayBuffer>,
-  length: number,
-): MaybePromise<Uint8Array<ArrayBuffer>> {
-  if (nodeCrypto !== undefined) return new Uint8Array(nodeCrypto.hkdfSync("sha512", key, salt, info, length));
-  return crypto.subtle
-    .importKey("raw", key, "HKDF", false, ["deriveBits"])
-    .then((imported) => crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-512", salt, info }, imported, length * 8))
-    .then((bits) => new Uint8Array(bits));
-}
+export const hkdfSha512: Primitives["hkdfSha512"] = here.hkdfSha512;

@@ -1,0 +1,148 @@
+/**
+ * Sessions for handlers of the web platform, from `Request` to `Response`: Bun, Deno, workerd, and any router on top.
+ *
+ * @module
+ */
+import { isSessionError } from "../errors.ts";
+import { applyEdits } from "../internal/header-edits.ts";
+import { EXCHANGE, Exchange, managersOf, type ExchangeHooks, type InstalledDefinition } from "../session/exchange.ts";
+import { exchangeOf, type ExchangeCarrier } from "../session/request.ts";
+import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import { errorAnswer } from "./error-answer.ts";
+
+/**
+ * Wraps a handler, so that `definition.from(request)` works in it. The response is returned once the sessions are written.
+ *
+ * What the handler throws is thrown on, with two exceptions: coatcheck's own errors are answered with their status (503 for a
+ * failing store), and where the client must be told something (somebody had just signed in), with 500. Both go to stderr.
+ *
+ * @example
+ * ```ts
+ * import { defineSession } from "coatcheck";
+ * import { withSessions } from "coatcheck/fetch";
+ * import { memoryStore } from "coatcheck/store/memory";
+ *
+ * const user = defineSession<{ visits: number }>({ name: "user", store: memoryStore() });
+ *
+ * export default {
+ *   fetch: withSessions(async (request: Request) => {
+ *     const session = await user.from(request);
+ *     session.update((data) => ({ visits: (data?.visits ?? 0) + 1 }));
+ *     return new Response(`visit ${session.data?.visits}`);
+ *   }, user),
+ * };
+ * ```
+ *
+ * @throws TypeError without a definition, or when two use one cookie name
+ */
+export function withSessions<Rest extends readonly unknown[]>(
+  handler: (request: Request, ...rest: Rest) => Response | Promise<Response>,
+  ...definitions: readonly InstalledDefinition[]
+): (request: Request, ...rest: Rest) => Promise<Response> {
+  const managers = managersOf(definitions);
+  return async (request: Request & ExchangeCarrier, ...rest) => {
+    const outer = exchangeOf(request);
+    if (outer !== undefined) {
+      outer.install(managers);
+      return await handler(request, ...rest);
+    }
+    const view = new WebRequestView(request);
+    const exchange = (request[EXCHANGE] = new Exchange(view, managers, view));
+    return await answered(exchange, () => handler(request, ...rest));
+  };
+}
+
+/** A web request, as transports see it. */
+class WebRequestView implements RequestView, ExchangeHooks {
+  readonly #request: Request;
+  readonly peer = undefined;
+
+  constructor(request: Request) {
+    this.#request = request;
+  }
+
+  header(name: string): string | undefined {
+    return this.#request.headers.get(name) ?? undefined;
+  }
+
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get url(): string {
+    return this.#request.url;
+  }
+
+  get secure(): boolean {
+    return this.#request.url.startsWith("https:");
+  }
+
+  aborted(): boolean {
+    return this.#request.signal?.aborted === true;
+  }
+}
+
+async function answered(exchange: Exchange, handle: () => Response | Promise<Response>): Promise<Response> {
+  let response: Response;
+  try {
+    response = await handle();
+  } catch (thrown) {
+    // A thrown Response is how some routers redirect: an answer like any other.
+    if (!(thrown instanceof Response)) return await afterThrow(exchange, thrown);
+    response = thrown;
+  }
+  try {
+    return edited(response, await committed(exchange, false));
+  } catch (error) {
+    response?.body?.cancel().catch(() => {});
+    return failure(error, exchange.owed());
+  }
+}
+
+async function committed(exchange: Exchange, failed: boolean): Promise<readonly HeaderEdit[]> {
+  try {
+    return exchange.touched ? await exchange.commit({ failed }) : [];
+  } finally {
+    exchange.close();
+  }
+}
+
+async function afterThrow(exchange: Exchange, thrown: unknown): Promise<Response> {
+  try {
+    await committed(exchange, true);
+  } catch (error) {
+    // What the handler threw is what the app must see.
+    console.error(error);
+  }
+  return failure(thrown, exchange.owed());
+}
+
+/** The answer to an error, where there is one that is ours to give; else the error is thrown on. */
+function failure(error: unknown, edits: readonly HeaderEdit[]): Response {
+  const owed = edits.some(({ name }) => name !== "Vary");
+  if (!owed && !isSessionError(error)) throw error;
+  console.error(error);
+  const { body, ...rest } = errorAnswer(error);
+  return edited(new Response(body, rest), edits);
+}
+
+function edited(response: Response, edits: readonly HeaderEdit[]): Response {
+  if (edits.length === 0) return response;
+  try {
+    apply(edits, response.headers);
+    return response;
+  } catch {
+    // The headers of Response.redirect() and of a fetched response cannot be changed, but copied.
+    const copy = new Response(response.body, response);
+    apply(edits, copy.headers);
+    return copy;
+  }
+}
+
+function apply(edits: readonly HeaderEdit[], headers: Headers): void {
+  applyEdits(edits, {
+    get: (name) => headers.get(name) ?? undefined,
+    set: (name, value) => headers.set(name, value),
+    append: (name, value) => headers.append(name, value),
+  });
+}

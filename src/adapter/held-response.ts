@@ -1,0 +1,325 @@
+/**
+ * A response of Node that waits for its sessions. What `coatcheck/node` and `coatcheck/express` share.
+ *
+ * The response is held from the moment a session is looked at: headers and body wait until the commit settles, so that a
+ * redirect never arrives before its session. When everything can be committed at once, nothing waits.
+ *
+ * @module
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { isPromise } from "../internal/maybe-promise.ts";
+import { EXCHANGE, Exchange, type ExchangeHooks, type ExchangeManager } from "../session/exchange.ts";
+import type { ExchangeCarrier } from "../session/request.ts";
+import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import { errorAnswer } from "./error-answer.ts";
+import { edit, restore, setFromWriteHead, snapshotOf, type Head, type Snapshot } from "./node-head.ts";
+
+/** A request of `node:http`, `node:https` or `node:http2`. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+/** A response of `node:http`, `node:https` or `node:http2`. */
+export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+type AnyRequest = NodeRequest & ExchangeCarrier & { originalUrl?: string; secure?: unknown };
+type HeldMethod = "writeHead" | "write" | "end" | "flushHeaders";
+type Methods = { readonly [Method in HeldMethod]: (...args: unknown[]) => unknown };
+
+/** The part of both kinds of response that is used here. */
+interface AnyResponse extends Head {
+  readonly writableEnded: boolean;
+  emit(event: "drain"): boolean;
+  destroy(): unknown;
+  writeHead(...args: unknown[]): unknown;
+  write(...args: unknown[]): boolean;
+  end(...args: unknown[]): unknown;
+  flushHeaders(): void;
+  [HELD]?: HeldResponse;
+}
+
+const HELD: unique symbol = Symbol("coatcheck.held");
+
+/** A request while sessions are in use: what transports see of it, and the hand on its response. */
+export class HeldResponse implements RequestView, ExchangeHooks {
+  readonly #req: AnyRequest;
+  readonly #res: AnyResponse;
+  /** Told of every error that ends the request here. */
+  readonly #onError: (error: unknown) => void;
+  #exchange: Exchange | undefined;
+  /**
+   * `open`: nothing was sent; `committing`: what is sent waits; `released`: the response is on its own; `failed`: the
+   * commit failed, and only the answer to its error may go out.
+   */
+  #phase: "open" | "committing" | "released" | "failed" = "open";
+  #before: Snapshot | undefined;
+  #original: Methods | undefined;
+  #waiting: { readonly method: HeldMethod; readonly args: unknown[] }[] = [];
+  /** The status when what is sent began to wait: as in Node, setting another one comes too late. */
+  #status = 200;
+  #ended = false;
+  /** Whether a `write` was answered with "wait for drain". */
+  #full = false;
+  /** What the handler threw. */
+  #thrown: { readonly error: unknown } | undefined;
+  /** After a failed commit: whether a call can only come from the error path. */
+  #errorPath = false;
+  /** After a failed commit: how many headers there were then. */
+  #kept = 0;
+
+  constructor(req: NodeRequest, res: NodeResponse, onError?: (error: unknown) => void) {
+    this.#req = req;
+    this.#res = res as unknown as AnyResponse;
+    this.#onError = onError ?? ((error) => this.fail(error));
+  }
+
+  /** Makes the exchange of this request, or adds definitions to the one that an outer adapter made. */
+  begin(managers: readonly ExchangeManager[]): void {
+    const outer = this.#req[EXCHANGE];
+    if (outer !== undefined) outer.install(managers);
+    else this.#req[EXCHANGE] = this.#exchange = new Exchange(this, managers, this);
+  }
+
+  // --- the request, as transports see it ----------------------------------------------------------------------------
+
+  header(name: string): string | undefined {
+    const { headers } = this.#req;
+    const value = headers[name] ?? (name === "host" ? headers[":authority"] : undefined);
+    return Array.isArray(value) ? value.join(", ") : (value as string | undefined);
+  }
+
+  get method(): string {
+    return this.#req.method ?? "GET";
+  }
+
+  get url(): string {
+    return this.#req.originalUrl ?? this.#req.url ?? "/";
+  }
+
+  get secure(): boolean {
+    const { secure } = this.#req;
+    // Express knows better: it asks the proxies that the app trusts.
+    return typeof secure === "boolean" ? secure : (this.#req.socket as { encrypted?: boolean }).encrypted === true;
+  }
+
+  get peer(): string | undefined {
+    return this.#req.socket.remoteAddress;
+  }
+
+  aborted(): boolean {
+    return this.#req.socket.destroyed;
+  }
+
+  /** Set by an adapter whose framework cannot take a rejection from `from()`. */
+  loadFailed?: (error: unknown) => void;
+
+  /** Whether a response of this status means that the handler threw; for frameworks that do not tell. */
+  failedStatus?: (status: number) => boolean;
+
+  // --- the response, held -------------------------------------------------------------------------------------------
+
+  /** A session is being looked at: from here on the response is held. */
+  touched(): void {
+    const res = this.#res;
+    if (res.headersSent) return this.#release("released");
+    this.#before = snapshotOf(res, this.#req);
+    this.#original = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
+    res[HELD] = this;
+    Object.assign(res, HOLDING);
+  }
+
+  /** Whether the head is out, for all that the handler can tell. */
+  get headSent(): boolean {
+    return this.#phase === "committing" || this.#res.headersSent;
+  }
+
+  /** Whether the handler has ended a response that still waits. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** A call that would send something: the first one commits. */
+  send(method: HeldMethod, args: unknown[]): unknown {
+    if (this.#phase === "open" && !this.#commit()) return this.#drop(method, args);
+    if (this.#phase === "committing") return this.#wait(method, args);
+    if (this.#phase === "failed" && this.#isLeftover(method)) return this.#drop(method, args);
+    return this.#original?.[method].apply(this.#res, args);
+  }
+
+  /** Commits: at once, or else what is sent waits from here on. False when it failed at once. */
+  #commit(): boolean {
+    const failed = this.#thrown !== undefined || this.failedStatus?.(this.#res.statusCode) === true;
+    try {
+      const edits = this.#exchange?.commit({ failed }) ?? [];
+      if (isPromise(edits)) this.#freeze(edits);
+      else {
+        this.#release("released");
+        edit(this.#res, edits);
+      }
+      return true;
+    } catch (error) {
+      this.#giveUp(error);
+      return false;
+    }
+  }
+
+  /** While what was sent waits, the head is as good as sent: nobody may change it any more, just as in Node. */
+  #freeze(edits: PromiseLike<readonly HeaderEdit[]>): void {
+    this.#phase = "committing";
+    this.#status = this.#res.statusCode;
+    Object.defineProperties(this.#res, FROZEN);
+    // What the handler passed is looked at by Node only now: that may throw, too.
+    edits.then((settled) => this.#resume(settled)).then(undefined, (error: unknown) => this.#giveUp(error));
+  }
+
+  #wait(method: HeldMethod, args: unknown[]): unknown {
+    if (!this.#ended) this.#waiting.push({ method, args });
+    this.#ended ||= method === "end";
+    this.#full ||= method === "write";
+    return method === "write" ? false : this.#res;
+  }
+
+  #resume(edits: readonly HeaderEdit[]): void {
+    this.#release("released");
+    const thrown = this.#ended ? undefined : this.#thrown;
+    // The handler threw while its first chunk waited: it can still be answered properly.
+    if (thrown !== undefined) return this.#startOver(edits, () => this.#answer(thrown.error));
+    const res = this.#res;
+    res.statusCode = this.#status;
+    edit(res, edits);
+    let flowing = true;
+    for (const { method, args } of this.#waiting) {
+      const result = this.#original?.[method].apply(res, args);
+      if (method === "write") flowing = result === true;
+    }
+    this.#waiting = [];
+    if (this.#full && flowing && !this.#ended) res.emit("drain");
+  }
+
+  #release(phase: "released" | "failed"): void {
+    if (this.#phase === "committing") for (const name of FROZEN_NAMES) Reflect.deleteProperty(this.#res, name);
+    this.#phase = phase;
+    this.#exchange?.close();
+  }
+
+  // --- errors -------------------------------------------------------------------------------------------------------
+
+  /** Sends an error where errors of this request go. */
+  raise(error: unknown): void {
+    this.#onError(error);
+  }
+
+  /** Answers an error for which there is no framework: with its status, and nothing of what the handler prepared. */
+  fail(error: unknown): void {
+    const res = this.#res;
+    console.error(error);
+    if (this.#ended || res.writableEnded) return;
+    this.#thrown ??= { error };
+    if (this.#phase === "committing") return;
+    if (res.headersSent) return void res.destroy();
+    if (this.#phase === "open") this.#restore();
+    this.#answer(error);
+  }
+
+  #answer(error: unknown): void {
+    const { status, headers, body } = errorAnswer(error);
+    this.#res.statusCode = status;
+    for (const [name, value] of Object.entries(headers)) this.#res.setHeader(name, value);
+    this.#res.end(body);
+  }
+
+  /** The commit failed: nothing that the handler prepared may go out, and the error path runs once (P20). */
+  #giveUp(error: unknown): void {
+    this.#release("failed");
+    this.#startOver(this.#exchange?.owed() ?? [], () => this.#onError(error));
+  }
+
+  #startOver(edits: readonly HeaderEdit[], answer: () => void): void {
+    const res = this.#res;
+    const dropped = this.#waiting.splice(0);
+    const ended = this.#ended;
+    this.#phase = "failed";
+    this.#ended = false;
+    if (!res.headersSent) {
+      this.#restore();
+      Object.assign(res, HOLDING);
+      edit(res, edits);
+      this.#kept = res.getHeaderNames().length;
+    }
+    this.#errorPath = true;
+    answer();
+    this.#errorPath = ended;
+    for (const { args } of dropped) callBack(args);
+    if (this.#full && !ended) res.emit("drain");
+  }
+
+  /**
+   * After a failed commit: whether a call comes from a handler that goes on as if nothing had happened. The error path sets
+   * a status or a header first.
+   */
+  #isLeftover(method: HeldMethod): boolean {
+    const res = this.#res;
+    if (res.writableEnded) return true;
+    if (this.#errorPath || method === "writeHead") return false;
+    return res.statusCode === this.#before?.statusCode && res.getHeaderNames().length === this.#kept;
+  }
+
+  #drop(method: HeldMethod, args: unknown[]): unknown {
+    callBack(args);
+    return method === "write" ? true : this.#res;
+  }
+
+  /** Takes back what the handler did to the head since it asked for a session; all about the body if it never did. */
+  #restore(): void {
+    restore(this.#res, this.#before);
+  }
+}
+
+const HOLDING = {
+  writeHead(this: AnyResponse, ...args: unknown[]): unknown {
+    const held = this[HELD] as HeldResponse;
+    if (held.headSent) throw headersSentError();
+    return held.send("writeHead", setFromWriteHead(this, args));
+  },
+  write(this: AnyResponse, ...args: unknown[]): boolean {
+    return this[HELD]?.send("write", args) as boolean;
+  },
+  end(this: AnyResponse, ...args: unknown[]): unknown {
+    return this[HELD]?.send("end", args);
+  },
+  flushHeaders(this: AnyResponse): void {
+    this[HELD]?.send("flushHeaders", []);
+  },
+};
+
+const FROZEN: PropertyDescriptorMap = {
+  ...Object.fromEntries(
+    ["setHeader", "appendHeader", "setHeaders", "removeHeader"].map((name) => [
+      name,
+      { configurable: true, value: refuse },
+    ]),
+  ),
+  // What middleware that patches `write` and `end` calls to be sure that the head is written.
+  _implicitHeader: { configurable: true, value: () => {} },
+  headersSent: { configurable: true, get: () => true },
+  writableEnded: { configurable: true, get: isEnded },
+};
+const FROZEN_NAMES = Object.keys(FROZEN);
+
+function isEnded(this: AnyResponse): boolean {
+  return this[HELD]?.ended === true;
+}
+
+function refuse(): never {
+  throw headersSentError();
+}
+
+/** What Node itself throws. */
+function headersSentError(): Error {
+  const error = new Error("Cannot set headers after they are sent to the client");
+  return Object.assign(error, { code: "ERR_HTTP_HEADERS_SENT" });
+}
+
+/** What is not sent has no one to report to: its sender goes on, and learns of the end by the response's events. */
+function callBack(args: readonly unknown[]): void {
+  const callback = args.findLast((argument) => typeof argument === "function");
+  if (callback !== undefined) process.nextTick(callback as () => void);
+}

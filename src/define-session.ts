@@ -1,0 +1,417 @@
+/**
+ * `defineSession`: the options of a session, all their defaults, and the one place where the rooms meet.
+ *
+ * @module
+ */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { systemClock, type Clock } from "./internal/clock.ts";
+import { encodeBase64url } from "./internal/base64url.ts";
+import { randomBytes } from "./internal/crypto.ts";
+import { milliseconds, type Duration } from "./internal/duration.ts";
+import { run } from "./internal/maybe-promise.ts";
+import { SerialQueue } from "./internal/serial-queue.ts";
+import { HOW_TO_MAKE_A_KEY, keyRing, type KeyRing } from "./protection/key-ring.ts";
+import type { Protection, Protector } from "./protection/protection.ts";
+import { seal } from "./protection/seal.ts";
+import { tokenMac } from "./protection/token-mac.ts";
+import { commitById } from "./session/by-id-commit.ts";
+import { loadById } from "./session/by-id-load.ts";
+import type { ById, ByIdBase, Concurrency, OnReplay } from "./session/by-id.ts";
+import { trackByValue, type ByValueBase } from "./session/by-value.ts";
+import { sessionEvents, type Events } from "./session/events.ts";
+import type { Exchange } from "./session/exchange.ts";
+import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
+import type { Policy } from "./session/policy.ts";
+import { registryById, registryByValue } from "./session/registry.ts";
+import { exchangeOf, type SessionRequest } from "./session/request.ts";
+import { revocationIn, type Revocation } from "./session/revocation.ts";
+import type { Session } from "./session/session.ts";
+import { shapeOf } from "./session/shape.ts";
+import { storeCalls } from "./session/store-calls.ts";
+import { checkedId, SECRET_BYTES, tokenCodec } from "./session/token.ts";
+import type { Tracker } from "./session/tracker.ts";
+import type { SessionStore } from "./store/store.ts";
+import { cookie } from "./transport/cookie.ts";
+import type { BoundTransport, Transport } from "./transport/transport.ts";
+
+/** What a session is made of. Every option but `name` has a default, or says what it needs. */
+export interface SessionOptions {
+  /** Names the cookie, the records and the purpose of every key: letters, digits, `-` and `_`, at most 64. */
+  readonly name: string;
+  /**
+   * The shape of the data: any Standard Schema (zod, valibot, arktype, …). Checked when data is written and when it is read.
+   * Must be synchronous and accept its own output as JSON. Default: any object, typed by `defineSession<Data>()`.
+   */
+  readonly schema?: StandardSchemaV1<unknown, object> | undefined;
+  /**
+   * Makes data of today's shape out of data that the schema refuses on read, because an older version wrote it. Written back
+   * with the next change. Default: such a session starts empty, with an event.
+   */
+  readonly migrate?: ((old: unknown) => unknown) | undefined;
+  /** Where records are kept. Left out, the session travels in its token, and `keys` and `revocation` are needed. */
+  readonly store?: SessionStore | undefined;
+  /** How the token travels. Default `cookie()`. */
+  readonly transport?: Transport | undefined;
+  /** What protects a session that travels in its token. Default `seal()`: encrypted and authenticated. */
+  readonly protection?: Protection | undefined;
+  /**
+   * Secret keys, the first of which protects while all open: 32 random bytes each, as base64url, base64 or hex, in one string
+   * with commas, in a list, or a `keyRing()`. Without a store they are needed; with one they add a short MAC to the token, so
+   * that forgeries never reach the store.
+   */
+  readonly keys?: string | readonly string[] | KeyRing | undefined;
+  /** With `keys` and a store: also accept tokens without a MAC, while keys are introduced. Default false. */
+  readonly acceptUnsigned?: boolean | undefined;
+  /** Ties tokens to one deployment (a tenant, `"staging"`): those of another are worth nothing here. Default none. */
+  readonly audience?: string | undefined;
+  /** Where public ids come from: 16 to 64 random bytes (ASVS 7.2.3). Default: 16 bytes of the system's generator. */
+  readonly generateId?: (() => Uint8Array) | undefined;
+  /**
+   * A session ends when it was not used for this long: seconds, or a text such as `"30m"`; false switches the clock off.
+   * Default 30 minutes with a store, off without (OWASP; ASVS 7.3.1).
+   */
+  readonly idleTimeout?: Duration | false | undefined;
+  /** A session ends this long after it began or was last signed in to. Default 12 hours (ASVS 7.3.2). */
+  readonly absoluteTimeout?: Duration | false | undefined;
+  /** With a store: the secret of a signed-in session is replaced when it is older than this. Default 15 minutes. */
+  readonly renewalTimeout?: Duration | false | undefined;
+  /**
+   * With a store, when another request wrote first. `"merge"` (default): this request's changes are replayed on what that one
+   * wrote. `"reject"`: `ConflictError`. `"overwrite"`: this request's data wins.
+   */
+  readonly concurrency?: Concurrency | undefined;
+  /** With a store, when a secret comes back more than 5 minutes after it was renewed. `"end"` (default) the session, or just `"reject"`. */
+  readonly onReplay?: OnReplay | undefined;
+  /**
+   * When the store cannot be read. `"throw"` (default): the request gets a `StoreError`. `"anonymous"`: it goes on without a
+   * session, and only writing throws.
+   */
+  readonly onStoreError?: OnStoreError | undefined;
+  /** How long to wait for a store call, and for a commit that meets others. Default 2 seconds. */
+  readonly storeTimeout?: Duration | undefined;
+  /**
+   * Without a store, how a session is ended before its clocks end it; there is no default. `"none"`: it is not, and a copied
+   * cookie works until then. A store: it keeps an entry for each subject that every load reads, so that `destroy()` and
+   * `manager.revokeAll()` end sessions at once (ASVS 7.4.1).
+   */
+  readonly revocation?: "none" | SessionStore | undefined;
+  /** Where time comes from. Default: the machine; `fakeClock()` of `coatcheck/testing` in tests. */
+  readonly clock?: Clock | undefined;
+}
+
+/** One named kind of session: what `sessions(…)` of an adapter installs, and what brings a request's session. */
+export interface SessionDefinition<Data extends object> {
+  readonly name: string;
+  readonly manager: SessionManager;
+  /**
+   * The session of a request: loaded when first asked for, the same object afterwards. Takes whatever the framework gives a
+   * handler. At once where the store answers at once, so `await` it.
+   *
+   * @throws TypeError when no adapter has installed the definition for this request; StoreError
+   */
+  from(request: SessionRequest): Session<Data> | Promise<Session<Data>>;
+}
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof SessionOptions>([
+  "name",
+  "schema",
+  "migrate",
+  "store",
+  "transport",
+  "protection",
+  "keys",
+  "acceptUnsigned",
+  "audience",
+  "generateId",
+  "idleTimeout",
+  "absoluteTimeout",
+  "renewalTimeout",
+  "concurrency",
+  "onReplay",
+  "onStoreError",
+  "storeTimeout",
+  "revocation",
+  "clock",
+]);
+
+const DEFAULTS = {
+  byId: { idleTimeout: "30m", absoluteTimeout: "12h", renewalTimeout: "15m" },
+  byValue: { idleTimeout: false, absoluteTimeout: "12h", renewalTimeout: false },
+  concurrency: "merge",
+  onReplay: "end",
+  onStoreError: "throw",
+  storeTimeout: 2,
+} as const;
+
+/**
+ * Defines a kind of session.
+ *
+ * @example
+ * ```ts
+ * import { defineSession } from "coatcheck";
+ * import { memoryStore } from "coatcheck/store/memory";
+ *
+ * export const user = defineSession<{ visits: number }>({ name: "user", store: memoryStore() });
+ * ```
+ *
+ * @throws TypeError that names the option, for anything that cannot work or would not be safe
+ */
+export function defineSession<Schema extends StandardSchemaV1<unknown, object>>(
+  options: SessionOptions & { readonly schema: Schema },
+): SessionDefinition<StandardSchemaV1.InferOutput<Schema>>;
+export function defineSession<Data extends object = never>(
+  options: SessionOptions & { readonly schema?: undefined },
+): SessionDefinition<Data>;
+export function defineSession(options: SessionOptions): SessionDefinition<never> {
+  checkOptions(options);
+  const manager = new SessionManager(
+    options.store === undefined ? byValueParts(options) : byIdParts(options, options.store),
+  );
+  return Object.freeze({
+    name: options.name,
+    manager,
+    from(request: SessionRequest) {
+      const exchange = exchangeOf(request);
+      if (exchange === undefined) {
+        throw new TypeError(
+          `no session for this request: install the definition first, with sessions(${options.name}) of the adapter for your framework`,
+        );
+      }
+      return exchange.from(manager) as Session<never> | Promise<Session<never>>;
+    },
+  });
+}
+
+// --- what both kinds share ----------------------------------------------------------------------------------------------
+
+function commonParts(
+  options: SessionOptions,
+  kind: "by id" | "by value",
+): Pick<ManagerParts, "name" | "clock" | "policy" | "shape" | "events" | "transport" | "onStoreError"> {
+  const { name, clock = systemClock, schema, migrate, onStoreError = DEFAULTS.onStoreError } = options;
+  return {
+    name,
+    clock,
+    onStoreError,
+    policy: policyOf(options, kind === "by id" ? DEFAULTS.byId : DEFAULTS.byValue),
+    shape: shapeOf(schema, migrate),
+    events: sessionEvents(name, () => clock.now()),
+    transport: (options.transport ?? cookie()).bind({ name, byValue: kind === "by value" }),
+  };
+}
+
+function policyOf(
+  options: SessionOptions,
+  defaults: { readonly [Name in "idleTimeout" | "absoluteTimeout" | "renewalTimeout"]: Duration | false },
+): Policy {
+  const clockOf = (name: keyof typeof defaults): number | undefined => {
+    const duration = options[name] ?? defaults[name];
+    return duration === false ? undefined : milliseconds(name, duration);
+  };
+  return { idle: clockOf("idleTimeout"), absolute: clockOf("absoluteTimeout"), renewal: clockOf("renewalTimeout") };
+}
+
+function described(
+  options: SessionOptions,
+  { policy, transport }: { policy: Policy; transport: BoundTransport },
+  more: object,
+): Readonly<Record<string, unknown>> {
+  const seconds = (ms: number | undefined): number | false => (ms === undefined ? false : ms / 1000);
+  return Object.freeze({
+    name: options.name,
+    audience: options.audience ?? "",
+    idleTimeout: seconds(policy.idle),
+    absoluteTimeout: seconds(policy.absolute),
+    renewalTimeout: seconds(policy.renewal),
+    onStoreError: options.onStoreError ?? DEFAULTS.onStoreError,
+    storeTimeout: storeTimeoutOf(options) / 1000,
+    transport: transport.describe(),
+    ...more,
+  });
+}
+
+function storeTimeoutOf({ storeTimeout = DEFAULTS.storeTimeout }: SessionOptions): number {
+  return milliseconds("storeTimeout", storeTimeout);
+}
+
+// --- by id --------------------------------------------------------------------------------------------------------------
+
+function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
+  const { name, audience = "", acceptUnsigned = false, generateId } = options;
+  const { concurrency = DEFAULTS.concurrency, onReplay = DEFAULTS.onReplay } = options;
+  const common = commonParts(options, "by id");
+  const { clock, events } = common;
+  const keys = options.keys === undefined ? undefined : keyRing(options.keys);
+  const mac = keys === undefined ? undefined : tokenMac({ keys, name, audience });
+  const codec = tokenCodec({ name, audience, mac, acceptUnsigned, generateId });
+  const timeout = storeTimeoutOf(options);
+  const calls = storeCalls(store, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
+  const byId: ById = { ...common, codec, calls, queue: new SerialQueue(), concurrency, onReplay, timeout };
+  const tracker: Tracker<ByIdBase> = {
+    load: (tokens, exchange: Exchange) => run(loadById(byId, tokens, exchange)),
+    commit: (state, context) => commitById(byId, state, context),
+  };
+  const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
+  return {
+    ...common,
+    tracker: tracker as unknown as Tracker,
+    idleTransport: undefined,
+    registry: registryById(byId, store),
+    description: described(options, common, more),
+    newId: () => codec.newId(),
+  };
+}
+
+// --- by value -----------------------------------------------------------------------------------------------------------
+
+function byValueParts(options: SessionOptions): ManagerParts {
+  const { name, audience = "", protection = seal(), generateId, revocation: revocationOption } = options;
+  const common = commonParts(options, "by value");
+  const { clock, events, policy, transport } = common;
+  const keys = options.keys === undefined ? undefined : keyRing(options.keys);
+  const protector = (purpose: string): Protector =>
+    protection.bind({ purpose, name, audience, keys, now: () => clock.now() });
+  const idle =
+    policy.idle === undefined ? undefined : { protector: protector("idle"), transport: besideOf(options, transport) };
+  const revocation = revocationOf(options, common);
+  const newId = (): string =>
+    encodeBase64url(generateId === undefined ? randomBytes(SECRET_BYTES) : checkedId(generateId()));
+  const byValue = { ...common, protector: protector("session"), idle, revocation, newId };
+  const tracker: Tracker<ByValueBase> = trackByValue(byValue);
+  const more = {
+    kept: "by value",
+    protection: protection.kind,
+    revocation: typeof revocationOption === "string" ? revocationOption : "store",
+  };
+  return {
+    ...common,
+    tracker: tracker as unknown as Tracker,
+    idleTransport: idle?.transport,
+    registry: registryByValue(name, revocation, events),
+    description: described(options, common, more),
+    newId,
+  };
+}
+
+function besideOf({ transport }: SessionOptions, bound: BoundTransport): BoundTransport {
+  const beside = bound.beside?.("idle");
+  if (beside === undefined) {
+    throw new TypeError(
+      `idleTimeout of a session without a store needs a transport with a place for its idle clock, such as cookie(), and ${transport?.kind ?? "this one"} has none`,
+    );
+  }
+  return beside;
+}
+
+function revocationOf(
+  options: SessionOptions,
+  { name, clock, events, policy }: { name: string; clock: Clock; events: Events; policy: Policy },
+): Revocation | undefined {
+  const { revocation } = options;
+  if (revocation === undefined || revocation === "none") return undefined;
+  if (policy.absolute === undefined) {
+    throw new TypeError(
+      "absoluteTimeout must be on with a revocation store: what was revoked has to be remembered until then",
+    );
+  }
+  const timeout = storeTimeoutOf(options);
+  const calls = storeCalls(revocation, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
+  return revocationIn({ name, calls, now: () => clock.now(), lifetime: policy.absolute });
+}
+
+// --- what cannot work ---------------------------------------------------------------------------------------------------
+
+function checkOptions(options: SessionOptions): void {
+  if (typeof options !== "object" || options === null) throw new TypeError("defineSession takes an object of options");
+  const unknown = Object.keys(options).find((option) => !OPTION_NAMES.has(option));
+  if (unknown !== undefined) throw new TypeError(`${unknown} is not an option of defineSession`);
+  checkForms(options);
+  if (options.store === undefined) checkByValue(options);
+  else checkById(options);
+}
+
+function checkForms(options: SessionOptions): void {
+  const { name, schema, migrate, generateId, audience } = options;
+  if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
+    throw new TypeError("name must be 1 to 64 letters, digits, - and _");
+  }
+  if (audience !== undefined && (typeof audience !== "string" || audience.length > 1000)) {
+    throw new TypeError("audience must be a string of at most 1000 characters");
+  }
+  if (schema !== undefined && typeof schema["~standard"]?.validate !== "function") {
+    throw new TypeError("schema must be a Standard Schema, such as one of zod, valibot or arktype");
+  }
+  if (migrate !== undefined && (typeof migrate !== "function" || schema === undefined)) {
+    throw new TypeError("migrate must be a function, beside a schema that tells what needs it");
+  }
+  if (generateId !== undefined) checkGenerator(generateId);
+  oneOf(options, "concurrency", ["merge", "reject", "overwrite"]);
+  oneOf(options, "onReplay", ["end", "reject"]);
+  oneOf(options, "onStoreError", ["throw", "anonymous"]);
+  members(options, "transport", ["bind"]);
+  members(options, "protection", ["bind"]);
+  members(options, "clock", ["now", "after"]);
+  members(options, "store", ["create", "read", "update", "touch", "delete"]);
+}
+
+/** A generator that is too short is told so now, unless this is a place where nothing random can be made yet (P26). */
+function checkGenerator(generateId: unknown): void {
+  if (typeof generateId !== "function") throw new TypeError("generateId must be a function that returns bytes");
+  let id: unknown;
+  try {
+    id = (generateId as () => unknown)();
+  } catch {
+    return;
+  }
+  checkedId(id);
+}
+
+function oneOf(options: SessionOptions, name: keyof SessionOptions, allowed: readonly string[]): void {
+  const value: unknown = options[name];
+  if (value !== undefined && !allowed.includes(value as string)) {
+    throw new TypeError(`${name} must be one of ${allowed.map((word) => `"${word}"`).join(", ")}`);
+  }
+}
+
+function members(options: SessionOptions, name: keyof SessionOptions, methods: readonly string[]): void {
+  const value: unknown = options[name];
+  if (value === undefined) return;
+  const missing = methods.find((method) => typeof (value as Record<string, unknown> | null)?.[method] !== "function");
+  if (missing !== undefined) throw new TypeError(`${name} must be an object with a method ${missing}`);
+}
+
+function checkById({ protection, revocation, acceptUnsigned, keys }: SessionOptions): void {
+  if (protection !== undefined) {
+    throw new TypeError("protection is for sessions without a store: with one, give keys and the token gets a MAC");
+  }
+  if (revocation !== undefined)
+    throw new TypeError("revocation is for sessions without a store: with one, sessions are ended there");
+  if (acceptUnsigned === true && keys === undefined) throw new TypeError("acceptUnsigned goes with keys");
+}
+
+/** P24, P25. */
+function checkByValue(options: SessionOptions): void {
+  const { keys, protection, revocation } = options;
+  if (keys === undefined && protection === undefined) {
+    throw new TypeError(
+      "keys must be given for a session without a store (is SESSION_KEYS set?); or give a store. " + HOW_TO_MAKE_A_KEY,
+    );
+  }
+  if (revocation === undefined) {
+    throw new TypeError(
+      'revocation must be said for a session without a store: "none" if a copied cookie may work until its clocks end it, or a store that can end it at once',
+    );
+  }
+  if (revocation !== "none") members(options, "revocation", ["create", "read", "update", "touch", "delete"]);
+  const { renewalTimeout, onReplay, concurrency, acceptUnsigned } = options;
+  if (renewalTimeout !== undefined && renewalTimeout !== false) throw impossible("renewalTimeout");
+  if (onReplay !== undefined) throw impossible("onReplay");
+  if (acceptUnsigned !== undefined) throw impossible("acceptUnsigned");
+  if (concurrency !== undefined && concurrency !== "overwrite") {
+    throw new TypeError('concurrency can only be "overwrite" for a session without a store: the last response wins');
+  }
+}
+
+function impossible(option: string): TypeError {
+  return new TypeError(`${option} needs a store: nothing of a session that travels in its token could keep it`);
+}

@@ -1,0 +1,43 @@
+/**
+ * coatcheck: typed sessions for TypeScript servers. This door needs the web platform only; frameworks and stores that need
+ * more have doors of their own.
+ *
+ * @module
+ */
+export { defineSession, type SessionDefinition, type SessionOptions } from "./define-session.ts";
+export {
+  ConflictError,
+  isSessionError,
+  SessionError,
+  SessionTooLargeError,
+  StoreError,
+  type ConflictReason,
+  type SessionErrorCode,
+  type StoreVerb,
+} from "./errors.ts";
+export type { Clock } from "./internal/clock.ts";
+export type { Duration } from "./internal/duration.ts";
+export type { JsonValue } from "./internal/json.ts";
+export type { MaybePromise } from "./internal/maybe-promise.ts";
+export { KeyRing, keyRing } from "./protection/key-ring.ts";
+export type { Protection, ProtectionContext, Protector, Unprotected } from "./protection/protection.ts";
+export { seal } from "./protection/seal.ts";
+export { sign, type SignOptions } from "./protection/sign.ts";
+export type { Concurrency, OnReplay } from "./session/by-id.ts";
+export type { RejectionReason, SessionEvent, SessionEventType, SessionListener } from "./session/events.ts";
+export type { CommitOutcome } from "./session/exchange.ts";
+export type { OnStoreError, SessionManager } from "./session/manager.ts";
+export type { RevokeAllOptions, SessionSummary } from "./session/registry.ts";
+export type { SessionRequest } from "./session/request.ts";
+export type { AuthenticateOptions, DeepReadonly, Session } from "./session/session.ts";
+export type { ListedRecord, SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "./store/store.ts";
+export { cookie, type CookieOptions } from "./transport/cookie.ts";
+export { header, type HeaderOptions } from "./transport/header.ts";
+export type {
+  BoundTransport,
+  HeaderEdit,
+  OutgoingToken,
+  RequestView,
+  Transport,
+  TransportContext,
+} from "./transport/transport.ts";

@@ -1,0 +1,76 @@
+/**
+ * Data that survives JSON.
+ *
+ * @module
+ */
+
+/** What JSON can say. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+const DEEPEST = 100;
+
+/**
+ * A copy that shares nothing with the value and is what JSON would make of it: keys that are `undefined` are left out.
+ * Throws a `TypeError` that names the place of anything JSON would lose or change (a Date, a Map, a class, NaN), never its
+ * content. A key `__proto__` is left out: nobody needs it but an attacker.
+ */
+export function copyJson(value: unknown, path: string, depth = 0): JsonValue {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value !== "object") throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
+  if (depth > DEEPEST) throw new TypeError(`${path} is nested deeper than ${DEEPEST} levels, or contains itself`);
+  if (Array.isArray(value)) return value.map((entry, index) => copyJson(entry, `${path}[${index}]`, depth + 1));
+  if (!isPlainObject(value)) throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
+  const copy: Record<string, JsonValue> = {};
+  for (const key of Object.keys(value)) {
+    const entry = value[key];
+    if (entry !== undefined && key !== "__proto__") copy[key] = copyJson(entry, `${path}.${key}`, depth + 1);
+  }
+  return copy;
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === "number") return "NaN or an infinity";
+  if (typeof value !== "object" || value === null) return `a ${typeof value}`;
+  const name: unknown = value.constructor?.name;
+  return typeof name === "string" && name !== "" ? `an instance of ${name}` : "such an object";
+}
+
+/** Whether a value is an object made by `{}` or JSON, not an array and not of a class. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return true;
+  // An object of another realm (a vm context, a test runner's sandbox) has that realm's Object.prototype.
+  return (
+    typeof prototype === "object" && Object.getPrototypeOf(prototype) === null && "isPrototypeOf" in (prototype ?? {})
+  );
+}
+
+/** `JSON.parse` without `__proto__` keys. Throws as it does. */
+export function parseJson(text: string): unknown {
+  // The text may spell the key with escapes, so any backslash sends us through the slow way too.
+  const suspicious = text.includes("__proto__") || text.includes("\\u");
+  return suspicious
+    ? JSON.parse(text, (key, value: unknown) => (key === "__proto__" ? undefined : value))
+    : JSON.parse(text);
+}
+
+/** Freezes JSON data through and through, and returns it. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
+  return Object.freeze(value);
+}
+
+/** Whether two JSON values say the same. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && sameJson((a as never)[key], (b as never)[key]))
+  );
+}

@@ -1,0 +1,87 @@
+/**
+ * What the protections share: whose keys they use, what they derive from them, and what they remember of tokens.
+ *
+ * @module
+ */
+import { boundedCache } from "../internal/bounded-cache.ts";
+import { lengthPrefixed } from "../internal/bytes.ts";
+import type { HashName, Hmac, Primitives } from "../internal/crypto.ts";
+import { chain, type MaybePromise } from "../internal/maybe-promise.ts";
+import { HOW_TO_MAKE_A_KEY, keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
+import type { ProtectionContext, Unprotected } from "./protection.ts";
+
+/** Node derives nothing for a longer info. */
+const MAX_INFO = 1024;
+const NO_SALT = new Uint8Array(0);
+
+/** The ring of a protection that was given keys of its own, or else of its definition. */
+export function ringFor(kind: string, own: KeyInput | undefined, context: ProtectionContext): KeyRing {
+  const keys = own ?? context.keys;
+  if (keys !== undefined) return keyRing(keys);
+  throw new TypeError(`${kind}() needs keys: give them to it or to the definition. ${HOW_TO_MAKE_A_KEY}`);
+}
+
+/** The info of a derivation: every part with its length, so that no two lists of parts are alike (RFC 5869 §3.2). */
+export function derivationInfo(...parts: readonly string[]): Uint8Array<ArrayBuffer> {
+  const info = lengthPrefixed(...parts);
+  if (info.length > MAX_INFO) throw new TypeError(`name and audience must fit in ${MAX_INFO} bytes together`);
+  return info;
+}
+
+/** What {@link keyedMacs} needs. */
+export interface KeyedMacOptions {
+  readonly ring: KeyRing;
+  readonly info: Uint8Array;
+  readonly hash: HashName;
+  /** The length of the hash, and so of its key, in bytes. */
+  readonly length: number;
+  readonly hmac: Primitives["hmac"];
+}
+
+/** The HMAC under what is derived from a ring key: prepared once for each key, and forgotten when the key has left the ring. */
+export function keyedMacs(options: KeyedMacOptions): (key: RingKey) => MaybePromise<Hmac> {
+  const { ring, info, hash, length, hmac } = options;
+  const prepared = new Map<RingKey, Hmac>();
+
+  function keep(key: RingKey, mac: Hmac): Hmac {
+    for (const old of prepared.keys()) if (ring.standing(old) === "removed") prepared.delete(old);
+    prepared.set(key, mac);
+    return mac;
+  }
+
+  return (key) =>
+    prepared.get(key) ?? chain(key.derive(info, NO_SALT, length), (derived) => keep(key, hmac(hash, derived)));
+}
+
+/** Tokens that were opened before, so that the same one again is a look-up (P26). */
+export interface OpenedTokens {
+  /** What was opened, if it was and its key is still in the ring. */
+  get(token: string): Unprotected | undefined;
+  /** Keeps what was opened by a key. Undefined, and nothing kept, when that key left the ring while we were at it. */
+  add(token: string, text: string, key: RingKey): Unprotected | undefined;
+}
+
+/** Remembers up to `limit` opened tokens. */
+export function openedTokens(ring: KeyRing, limit: number): OpenedTokens {
+  const cache = boundedCache<string, { readonly text: string; readonly key: RingKey }>(limit);
+
+  function judge(text: string, key: RingKey): Unprotected | undefined {
+    const standing = ring.standing(key);
+    return standing === "removed" ? undefined : { text, outdated: standing === "outdated" };
+  }
+
+  return {
+    get(token) {
+      const known = cache.get(token);
+      if (known === undefined) return undefined;
+      const judged = judge(known.text, known.key);
+      if (judged === undefined) cache.delete(token);
+      return judged;
+    },
+    add(token, text, key) {
+      const judged = judge(text, key);
+      if (judged !== undefined) cache.set(token, { text, key });
+      return judged;
+    },
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * Signed tokens: readable by anybody, changeable by nobody.
+ *
+ * `base64url(text) . base64url(version 1 | key id 4 | algorithm 1 | mac)`. The MAC is HMAC (RFC 2104) over version, key id,
+ * algorithm and the first part as it stands in the token, so that nothing is decoded before it is known to be ours.
+ *
+ * @module
+ */
+import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
+import { concat, equalBytes, fromUtf8, utf8 } from "../internal/bytes.ts";
+import { hmac, type Primitives } from "../internal/crypto.ts";
+import { run, settled, type Steps } from "../internal/maybe-promise.ts";
+import { derivationInfo, keyedMacs, openedTokens, ringFor } from "./derived-keys.ts";
+import { keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
+import type { Protection, ProtectionContext, Protector, Unprotected } from "./protection.ts";
+
+/** The hash under the HMAC of {@link sign}. */
+export type SignAlgorithm = "sha256" | "sha384" | "sha512";
+
+/** Options of {@link sign}. */
+export interface SignOptions {
+  /** The hash under the HMAC. Default `"sha256"`. It is fixed here and never taken from a token. */
+  readonly algorithm?: SignAlgorithm | undefined;
+  /** Keys for this protection only. Default: those of the definition. */
+  readonly keys?: KeyInput | undefined;
+}
+
+const ALGORITHMS = {
+  sha256: { number: 1, hash: "SHA-256", length: 32 },
+  sha384: { number: 2, hash: "SHA-384", length: 48 },
+  sha512: { number: 3, hash: "SHA-512", length: 64 },
+} as const;
+
+const VERSION = 1;
+const ID_AT = 1;
+const ALGORITHM_AT = 5;
+const MAC_AT = 6;
+const OPENED_TOKENS = 1024;
+
+/**
+ * Authenticates (HMAC; ASVS 11.3.3 asks for no more where the content may be read). The client, its extensions and whoever
+ * sees the cookie can read the session: use `seal()` unless they should.
+ *
+ * @throws TypeError that names `keys` or `algorithm`
+ *
+ * @example
+ * ```ts
+ * import { defineSession, sign } from "coatcheck";
+ *
+ * const prefs = defineSession<{ theme: string }>({
+ *   name: "prefs",
+ *   keys: process.env.SESSION_KEYS,
+ *   protection: sign(),
+ *   revocation: "none",
+ * });
+ * ```
+ */
+export function sign(options: SignOptions = {}): Protection {
+  return signWith(hmac, options);
+}
+
+/** {@link sign} over another engine. */
+export function signWith(engine: Primitives["hmac"], options: SignOptions = {}): Protection {
+  const algorithm = options.algorithm ?? "sha256";
+  if (!Object.hasOwn(ALGORITHMS, algorithm)) throw new TypeError('algorithm must be "sha256", "sha384" or "sha512"');
+  const own = options.keys === undefined ? undefined : keyRing(options.keys);
+  return {
+    kind: "sign",
+    bind(context) {
+      const ring = ringFor("sign", own, context);
+      const trailerOf = trailers(ring, context, algorithm, engine);
+      return { protect: signer(ring, trailerOf), unprotect: verifier(ring, trailerOf) };
+    },
+  };
+}
+
+/** What follows the dot when a key signs a payload. */
+type TrailerOf = (key: RingKey, payload: string) => Steps<Uint8Array<ArrayBuffer>>;
+
+function trailers(
+  ring: KeyRing,
+  { purpose, name, audience }: ProtectionContext,
+  algorithm: SignAlgorithm,
+  engine: Primitives["hmac"],
+): TrailerOf {
+  const { number, hash, length } = ALGORITHMS[algorithm];
+  const info = derivationInfo("coatcheck/sign/1", purpose, name, audience, algorithm);
+  const macOf = keyedMacs({ ring, info, hash, length, hmac: engine });
+  return function* trailerOf(key, payload) {
+    const head = concat(new Uint8Array([VERSION]), key.id, new Uint8Array([number]));
+    const mac = yield* settled(macOf(key));
+    return concat(head, yield* settled(mac(concat(head, utf8(payload)))));
+  };
+}
+
+function signer(ring: KeyRing, trailerOf: TrailerOf): Protector["protect"] {
+  function* signText(text: string): Steps<string> {
+    const payload = encodeBase64url(utf8(text));
+    const trailer = yield* trailerOf(yield* settled(ring.current()), payload);
+    return `${payload}.${encodeBase64url(trailer)}`;
+  }
+  return (text) => run(signText(text));
+}
+
+function verifier(ring: KeyRing, trailerOf: TrailerOf): Protector["unprotect"] {
+  const opened = openedTokens(ring, OPENED_TOKENS);
+
+  function* open(token: string): Steps<Unprotected | undefined> {
+    const dot = token.indexOf(".");
+    const payload = token.slice(0, Math.max(0, dot));
+    const trailer = decodeBase64url(token.slice(dot + 1));
+    if (dot === -1 || trailer === undefined || trailer.length < MAC_AT) return undefined;
+    for (const key of yield* settled(ring.find(trailer.subarray(ID_AT, ALGORITHM_AT)))) {
+      if (!equalBytes(trailer, yield* trailerOf(key, payload))) continue;
+      const text = decodeBase64url(payload);
+      return text === undefined ? undefined : opened.add(token, fromUtf8(text), key);
+    }
+    return undefined;
+  }
+
+  return (token) => opened.get(token) ?? run(open(token));
+}

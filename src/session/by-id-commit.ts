@@ -1,0 +1,322 @@
+/**
+ * Committing sessions by id: compare-and-set, and on a conflict the request's verbs once more on the fresh record
+ * (protocol §4).
+ *
+ * @module
+ */
+import { ConflictError, SessionError } from "../errors.ts";
+import { run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import {
+  baseOf,
+  bestEffort,
+  freshlyRead,
+  keyOf,
+  newVersion,
+  proofOf,
+  rebased,
+  toStored,
+  type ById,
+  type ByIdBase,
+} from "./by-id.ts";
+import { firstSecrets, FRESH, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
+import { touchDue } from "./policy.ts";
+import type { Content, SessionRecord } from "./record.ts";
+import type { SessionState } from "./state.ts";
+import { newSecret, type Secret } from "./token.ts";
+import type { CommitContext, Tracked } from "./tracker.ts";
+import { isDataVerb, replay, type Draft } from "./verbs.ts";
+
+type State = SessionState<ByIdBase>;
+
+/** What a step of a commit did, before the token is written. */
+interface Step {
+  readonly outcome: Tracked["outcome"];
+  /** The secret that the client must be told. */
+  readonly owed?: Secret | undefined;
+}
+
+const UNCHANGED: Step = { outcome: "unchanged" };
+const GONE: Step = { outcome: "gone" };
+
+/** Writes what a request did. Commits of one session queue within the process (P12). */
+export function commitById(byId: ById, state: State, context: CommitContext): MaybePromise<Tracked> {
+  const work = (): MaybePromise<Tracked> => run(committed(byId, state, context));
+  const id = state.base?.id;
+  return id === undefined || state.log.length === 0 ? work() : byId.queue.run(id, work);
+}
+
+function* committed(byId: ById, state: State, context: CommitContext): Steps<Tracked> {
+  const earlier = yield* settledAttempt(byId, state);
+  yield* ended(byId, state);
+  if (context.failed) withoutData(state);
+  const step = yield* written(byId, state, context);
+  const owed = step.owed ?? earlier;
+  const { base } = state;
+  if (owed !== undefined && base !== undefined) {
+    return { outcome: "written", token: yield* settled(byId.codec.write(base.id, owed)) };
+  }
+  return { outcome: earlier === undefined ? step.outcome : "written" };
+}
+
+function* written(byId: ById, state: State, context: CommitContext): Steps<Step> {
+  const { base, draft, log } = state;
+  if (base === undefined)
+    return isEmpty(draft) || !mayBegin(state) ? lost(byId, state) : yield* created(byId, state, context);
+  if (log.length === 0) return yield* maintained(byId, state, base, context);
+  if (!draft.separate) return yield* updated(byId, state, base, context);
+  const step = yield* created(byId, state, context);
+  yield* removed(byId, base);
+  return step;
+}
+
+function isEmpty({ data, subject, flash }: Draft): boolean {
+  return data === undefined && subject === undefined && flash.length === 0;
+}
+
+/** A request whose session turned out to be gone begins a new one only by signing in (P13, P15). */
+function mayBegin({ gone, log }: State): boolean {
+  return !gone || log.some(({ kind }) => kind === "authenticate");
+}
+
+/** What was done is not written: there is nothing to write, or nowhere to write it. */
+function lost({ events }: ById, state: State): Step {
+  const meant = state.gone && state.log.length > 0;
+  state.log = [];
+  if (!meant) return UNCHANGED;
+  events.emit("gone");
+  return GONE;
+}
+
+function withoutData(state: State): void {
+  state.log = state.log.filter((verb) => !isDataVerb(verb));
+  state.draft = replay(
+    state.log,
+    state.base?.content ?? { ...state.draft, data: undefined, flash: [], subject: undefined },
+  );
+}
+
+function* ended(byId: ById, state: State): Steps<void> {
+  for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
+    yield* removed(byId, base);
+    state.ended.shift();
+  }
+}
+
+function* removed(byId: ById, { id, stored, content }: ByIdBase): Steps<void> {
+  const existed = yield* settled(byId.calls.delete(keyOf(byId, id), { previousSubject: stored.subject }));
+  if (existed) byId.events.emit("destroyed", { id, subject: content.subject });
+}
+
+// --- a new record -------------------------------------------------------------------------------------------------------
+
+function* created(byId: ById, state: State, { carrier }: CommitContext): Steps<Step> {
+  carrier.require();
+  const { draft } = state;
+  const now = byId.clock.now();
+  const secret = newSecret();
+  const mine = yield* settled(byId.codec.verifier(secret));
+  const record: SessionRecord = { content: contentOf(draft), lastSeenAt: now, ...firstSecrets(mine, 0, now) };
+  const stored = toStored(byId, record, newVersion(), now);
+  for (let tries = 0; tries < 3; tries++) {
+    const id = state.id ?? byId.codec.newId();
+    const base = baseOf(byId, { id, stored, record, secret, mine, proof: "current", outdated: false });
+    state.unsettled = { base, verbs: state.log.length, owed: true };
+    if (yield* settled(byId.calls.create(keyOf(byId, id), stored))) {
+      byId.events.emit("created", { id, subject: draft.subject });
+      if (draft.subject !== undefined) byId.events.emit("authenticated", { id, subject: draft.subject });
+      settle(state, base, state.log.length);
+      return { outcome: "written", owed: secret };
+    }
+    state.id = undefined;
+  }
+  throw new SessionError("ERR_SESSION_STORE", "Three new session ids in a row exist already: check generateId", {
+    status: 500,
+  });
+}
+
+// --- a record that exists -----------------------------------------------------------------------------------------------
+
+function* updated(byId: ById, state: State, loaded: ByIdBase, context: CommitContext): Steps<Step> {
+  if (state.draft.rotated !== undefined) context.carrier.require();
+  const version = newVersion();
+  const rotation = newSecret();
+  const deadline = byId.clock.now() + byId.timeout;
+  let base = loaded;
+  let { draft } = state;
+  for (let tries = 1; ; tries++) {
+    const change = yield* changedSecrets(byId, state, base, draft, context, rotation);
+    const next = nextBase(byId, base, draft, change, version);
+    state.unsettled = { base: next, verbs: state.log.length, owed: change.change === "replaced" };
+    const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
+    if (outcome === "ok") return accepted(byId, state, next, change, draft);
+    const fresh = outcome === "gone" ? undefined : yield* freshBase(byId, base, version);
+    if (fresh === "ours") return accepted(byId, state, next, change, draft);
+    state.unsettled = undefined;
+    if (fresh === undefined) return yield* vanished(byId, state, loaded, context);
+    byId.events.emit("conflict", { id: base.id, subject: base.content.subject });
+    if (byId.concurrency === "reject") throw new ConflictError("rejected");
+    if (byId.clock.now() >= deadline) throw new ConflictError("retries");
+    if (byId.concurrency === "merge") draft = merged(byId, state, fresh);
+    base = fresh;
+    yield* pause(byId, tries);
+  }
+}
+
+/** The session as it is now; `"ours"` when the write that seemed to fail had been done; undefined when it is gone. */
+function* freshBase(byId: ById, base: ByIdBase, version: string): Steps<ByIdBase | "ours" | undefined> {
+  const stored = yield* settled(freshlyRead(byId, base));
+  return stored?.version === version ? "ours" : rebased(byId, base, stored);
+}
+
+function* changedSecrets(
+  byId: ById,
+  { exchange }: State,
+  base: ByIdBase,
+  draft: Draft,
+  { carrier }: CommitContext,
+  rotation: Secret,
+): Steps<SecretsChange> {
+  if (draft.rotated !== undefined) return yield* replacedSecrets(byId, base.record.generation, rotation);
+  return yield* maintainedSecrets(byId, base, { renews: carrier.renews, arrivedAt: exchange.arrivedAt });
+}
+
+function nextBase(byId: ById, base: ByIdBase, content: Content, change: SecretsChange, version: string): ByIdBase {
+  const now = byId.clock.now();
+  const record: SessionRecord = { content: contentOf(content), lastSeenAt: now, ...change.secrets };
+  const stored = toStored(byId, record, version, now);
+  if (change.change !== "replaced" || change.owed === undefined) return baseOf(byId, { ...base, stored, record });
+  const mine = record.verifier;
+  return baseOf(byId, { ...base, stored, record, secret: change.owed, mine, proof: "current", outdated: false });
+}
+
+function accepted(byId: ById, state: State, next: ByIdBase, { change, owed }: SecretsChange, draft: Draft): Step {
+  const detail = { id: next.id, subject: draft.subject };
+  if (draft.rotated !== undefined) byId.events.emit(draft.rotated, detail);
+  if (state.log.some(isDataVerb)) byId.events.emit("updated", detail);
+  if (change === "confirmed" || change === "renewed") byId.events.emit(change, detail);
+  settle(state, next, state.log.length);
+  return { outcome: "written", owed };
+}
+
+/** The request's verbs on what the other request wrote (P12, P17). */
+function merged(byId: ById, { log }: State, fresh: ByIdBase): Draft {
+  try {
+    const draft = replay(log, fresh.content);
+    return draft.data === undefined ? draft : { ...draft, data: byId.shape.accept(draft.data) };
+  } catch (cause) {
+    throw new ConflictError("merge-invalid", { cause: cause instanceof SessionError ? cause : undefined });
+  }
+}
+
+function* vanished(byId: ById, state: State, { id, content }: ByIdBase, context: CommitContext): Steps<Step> {
+  byId.events.emit("gone", { id, subject: content.subject });
+  state.base = undefined;
+  state.gone = true;
+  if (mayBegin(state)) return yield* created(byId, state, context);
+  state.log = [];
+  return GONE;
+}
+
+/** Two writers that keep meeting step aside for a random while; the first tries need none. */
+function* pause({ clock }: ById, tries: number): Steps<void> {
+  if (tries < 3) return;
+  const ms = Math.random() * Math.min(2 ** tries, 64);
+  yield* settled(new Promise<void>((resolve) => void clock.after(ms, resolve)));
+}
+
+// --- a record that nobody changed ---------------------------------------------------------------------------------------
+
+/** What a request that only looked may still have to write (P22). The response does not depend on it. */
+function* maintained(byId: ById, state: State, base: ByIdBase, { carrier }: CommitContext): Steps<Step> {
+  const how = { renews: carrier.renews, arrivedAt: state.exchange.arrivedAt };
+  const change = yield* maintainedSecrets(byId, base, how);
+  if (change.change !== undefined) {
+    const next = nextBase(byId, base, base.content, change, newVersion());
+    return (yield* bestEffort(secretsWritten(byId, state, base, next, change, how))) ?? UNCHANGED;
+  }
+  if (touchDue(byId.policy, base.content, base.expiresAt, byId.clock.now())) {
+    if ((yield* bestEffort(touched(byId, state, base))) === false) return UNCHANGED;
+  }
+  const owed = change.owed ?? (mayReissue(byId, base, how) ? base.secret : undefined);
+  if (owed === undefined || (yield* bestEffort(stillHolds(byId, base))) !== true) return UNCHANGED;
+  if (change.owed === undefined) byId.events.emit("reissued", { id: base.id, subject: base.content.subject });
+  return { outcome: "unchanged", owed };
+}
+
+/** Whether the same token is to go out once more, under the key that protects now (P22). */
+function mayReissue(
+  { clock }: ById,
+  { outdated, proof, loadedAt }: ByIdBase,
+  { renews }: { renews: boolean },
+): boolean {
+  return outdated && renews && proof !== "retired" && clock.now() - loadedAt <= FRESH;
+}
+
+/**
+ * Whether nobody signed in since the session was loaded: asked before a cookie goes out that this request did not earn by a
+ * write of its own. Rare enough to be worth a call, since that cookie would replace the one that the sign-in has sent.
+ */
+function* stillHolds(byId: ById, base: ByIdBase): Steps<boolean> {
+  const fresh = rebased(byId, base, yield* settled(freshlyRead(byId, base)));
+  return fresh !== undefined && proofOf(fresh.record, base.mine) === base.proof;
+}
+
+function* secretsWritten(
+  byId: ById,
+  state: State,
+  base: ByIdBase,
+  next: ByIdBase,
+  { change, owed }: SecretsChange,
+  how: { renews: boolean; arrivedAt: number },
+): Steps<Step> {
+  const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
+  if (outcome === "ok" && change !== undefined && change !== "replaced") {
+    byId.events.emit(change, { id: base.id, subject: base.content.subject });
+    settle(state, next, 0);
+    return { outcome: "unchanged", owed };
+  }
+  if (change === "confirmed") return UNCHANGED;
+  // Another request renewed first: its offer is ours too, so that both hand out the same next secret (P9).
+  const fresh = outcome === "gone" ? undefined : rebased(byId, base, yield* settled(freshlyRead(byId, base)));
+  const theirs = fresh === undefined ? undefined : yield* maintainedSecrets(byId, fresh, how);
+  return theirs === undefined || theirs.change !== undefined ? UNCHANGED : { outcome: "unchanged", owed: theirs.owed };
+}
+
+function* touched(byId: ById, state: State, base: ByIdBase): Steps<boolean> {
+  const { expiresAt } = toStored(byId, base.record, base.stored.version, byId.clock.now());
+  const exists = yield* settled(byId.calls.touch(keyOf(byId, base.id), expiresAt));
+  byId.events.emit(exists ? "touched" : "gone", { id: base.id, subject: base.content.subject });
+  if (exists) settle(state, { ...base, stored: { ...base.stored, expiresAt }, expiresAt }, 0);
+  else {
+    state.base = undefined;
+    state.gone = true;
+  }
+  return exists;
+}
+
+// --- writes whose outcome is unknown (P18) ------------------------------------------------------------------------------
+
+/** A write that the store did not answer: if it was done after all, go on from there. Returns the secret the client lacks. */
+function* settledAttempt(byId: ById, state: State): Steps<Secret | undefined> {
+  const { unsettled } = state;
+  if (unsettled === undefined) return undefined;
+  const { base, verbs, owed } = unsettled;
+  const stored = yield* settled(freshlyRead(byId, base));
+  state.unsettled = undefined;
+  if (stored?.version !== base.stored.version) return undefined;
+  settle(state, base, verbs);
+  return owed ? base.secret : undefined;
+}
+
+/** The first `verbs` of the log are in the store, which now holds `base`. */
+function settle(state: State, base: ByIdBase, verbs: number): void {
+  state.unsettled = undefined;
+  state.base = base;
+  state.id = undefined;
+  state.log = state.log.slice(verbs);
+  state.draft = replay(state.log, base.content);
+}
+
+function contentOf({ data, flash, subject, level, createdAt, authenticatedAt }: Content): Content {
+  return { data, flash, subject, level, createdAt, authenticatedAt };
+}

@@ -1,0 +1,109 @@
+/**
+ * Loading sessions by id: which of the tokens of a request, if any, stands for a session (protocol §2).
+ *
+ * @module
+ */
+import { settled, type Steps } from "../internal/maybe-promise.ts";
+import type { StoredRecord } from "../store/store.ts";
+import { baseOf, fromStored, keyOf, proofOf, type ById, type ByIdBase } from "./by-id.ts";
+import type { RejectionReason } from "./events.ts";
+import type { Exchange } from "./exchange.ts";
+import { absoluteEnd } from "./policy.ts";
+import type { Loaded } from "./tracker.ts";
+import type { ParsedToken } from "./token.ts";
+
+/** How long a renewed secret is still accepted after its successor was first seen, in milliseconds (P6). */
+const GRACE = 30_000;
+/** From when on a renewed secret is a replay, in milliseconds (P6). */
+const REPLAY_AFTER = 5 * 60_000;
+
+type Verdict = { readonly base: ByIdBase } | Refusal;
+
+interface Refusal {
+  readonly reason: RejectionReason;
+  /** The session, when the token named one. */
+  readonly id?: string;
+  /** See `Loaded.straggler`. */
+  readonly straggler?: boolean;
+}
+
+/** Tries the tokens of a request. */
+export function* loadById(byId: ById, tokens: readonly string[], exchange: Exchange): Steps<Loaded<ByIdBase>> {
+  const valid: ByIdBase[] = [];
+  const refused: Refusal[] = [];
+  for (const text of tokens) {
+    const token = yield* settled(byId.codec.parse(text));
+    const verdict = typeof token === "string" ? { reason: token } : yield* judged(byId, token, exchange);
+    if ("base" in verdict) addValid(valid, verdict.base);
+    else refused.push(verdict);
+  }
+  if (valid.length === 1) return { base: valid[0] };
+  if (valid.length > 1) return rejected(byId, undefined, "ambiguous");
+  for (const { id, reason } of refused) {
+    rejected(byId, id, reason);
+    if (reason === "replay" && id !== undefined) yield* endReplayed(byId, id);
+  }
+  const straggler = refused.some((refusal) => refusal.straggler === true);
+  return { base: undefined, reason: strongest(refused.map(({ reason }) => reason)), straggler };
+}
+
+/** Two tokens of one session (an old cookie of another path beside the new one) are no ambiguity: the newer secret counts. */
+function addValid(valid: ByIdBase[], base: ByIdBase): void {
+  const rank = { pending: 2, current: 1, retired: 0 };
+  const at = valid.findIndex(({ id }) => id === base.id);
+  const other = valid[at];
+  if (other === undefined) valid.push(base);
+  else if (rank[base.proof] > rank[other.proof]) valid[at] = base;
+}
+
+function rejected(byId: ById, id: string | undefined, reason: RejectionReason): Loaded<ByIdBase> {
+  byId.events.emit("rejected", { id, reason });
+  return { base: undefined, reason };
+}
+
+/** A token that is merely stale may be taken back from the client; one that was refused for another reason may not (P8). */
+function strongest(reasons: readonly RejectionReason[]): RejectionReason | undefined {
+  return reasons.find((reason) => reason !== "unknown" && reason !== "expired") ?? reasons[0];
+}
+
+function* endReplayed(byId: ById, id: string): Steps<void> {
+  if (byId.onReplay === "reject") return;
+  if (yield* settled(byId.calls.delete(keyOf(byId, id)))) byId.events.emit("destroyed", { id, reason: "replay" });
+}
+
+/** A refusal that a cached copy led to is never final (P7). */
+function* judged(byId: ById, token: ParsedToken, exchange: Exchange): Steps<Verdict> {
+  const key = keyOf(byId, token.id);
+  const mine = yield* settled(byId.codec.verifier(token.secret));
+  const verdict = judge(byId, token, mine, exchange, yield* settled(byId.calls.read(key)));
+  if ("base" in verdict || !byId.calls.cached) return verdict;
+  return judge(byId, token, mine, exchange, yield* settled(byId.calls.read(key, { fresh: true })));
+}
+
+function judge(
+  byId: ById,
+  { id, secret, outdated }: ParsedToken,
+  mine: string,
+  exchange: Exchange,
+  stored: StoredRecord | undefined,
+): Verdict {
+  if (stored === undefined) return { id, reason: "unknown" };
+  const record = fromStored(byId, stored);
+  if (record === undefined) return { id, reason: "corrupt" };
+  const { content, retired, secretSince } = record;
+  if (absoluteEnd(byId.policy, content) <= byId.clock.now()) return { id, reason: "expired" };
+  const proof = proofOf(record, mine);
+  if (proof === undefined) {
+    return { id, reason: "unknown-secret", straggler: exchange.arrivedAt - secretSince < REPLAY_AFTER };
+  }
+  if (proof === "retired" && retired !== undefined) {
+    const age = exchange.arrivedAt - retired.at;
+    if (age >= REPLAY_AFTER) return { id, reason: "replay" };
+    if (age > GRACE) return { id, reason: "superseded", straggler: true };
+  }
+  const data = byId.shape.read(content.data);
+  if (data === undefined) return { id, reason: "invalid-data" };
+  if (data.migrated) byId.events.emit("migrated", { id, subject: content.subject });
+  const read: typeof record = { ...record, content: { ...content, data: data.data } };
+  return { base: baseOf(byId, { id, stored, record: read, secret, mine, proof, outdated }) };
+}

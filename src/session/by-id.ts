@@ -1,0 +1,137 @@
+/**
+ * Sessions by id: what loading and committing share.
+ *
+ * @module
+ */
+import { StoreError } from "../errors.ts";
+import { encodeBase64url } from "../internal/base64url.ts";
+import { equalText } from "../internal/bytes.ts";
+import type { Clock } from "../internal/clock.ts";
+import { randomBytes } from "../internal/crypto.ts";
+import type { MaybePromise, Steps } from "../internal/maybe-promise.ts";
+import type { SerialQueue } from "../internal/serial-queue.ts";
+import type { StoredRecord } from "../store/store.ts";
+import type { Events } from "./events.ts";
+import { absoluteEnd, nextExpiry, touchedAt, type Policy } from "./policy.ts";
+import { readRecord, writeRecord, type SessionRecord } from "./record.ts";
+import type { Shape } from "./shape.ts";
+import type { Base } from "./state.ts";
+import type { StoreCalls } from "./store-calls.ts";
+import type { Secret, TokenCodec } from "./token.ts";
+
+/** What happens when another request wrote first. */
+export type Concurrency = "merge" | "reject" | "overwrite";
+
+/** What happens when a secret comes back long after it was renewed. */
+export type OnReplay = "end" | "reject";
+
+/** Everything that keeping sessions by id needs. */
+export interface ById {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly policy: Policy;
+  readonly shape: Shape;
+  readonly codec: TokenCodec;
+  readonly calls: StoreCalls;
+  readonly events: Events;
+  readonly queue: SerialQueue;
+  readonly concurrency: Concurrency;
+  readonly onReplay: OnReplay;
+  /** How long a commit goes on trying, in milliseconds. */
+  readonly timeout: number;
+}
+
+/** Which of a record's secrets a request came with (P6). */
+export type Proof = "current" | "pending" | "retired";
+
+/** A session by id, as loaded or last committed. */
+export interface ByIdBase extends Base {
+  readonly stored: StoredRecord;
+  readonly record: SessionRecord;
+  /** The secret that the request came with, or was given. */
+  readonly secret: Secret;
+  /** Its verifier. */
+  readonly mine: string;
+  readonly proof: Proof;
+  /** Whether the token should be issued again under the current key. */
+  readonly outdated: boolean;
+  readonly loadedAt: number;
+}
+
+/** The store key of a session. */
+export function keyOf({ name }: { readonly name: string }, id: string): string {
+  return `${name}/${id}`;
+}
+
+/** The subject as the store knows it; definitions never share records. */
+export function subjectKeyOf({ name }: { readonly name: string }, subject: string): string {
+  return `${name}/${subject}`;
+}
+
+/** A record in the form that a store keeps. */
+export function toStored(byId: ById, record: SessionRecord, version: string, now: number): StoredRecord {
+  const { content } = record;
+  const stored = { version, expiresAt: nextExpiry(byId.policy, content, now), value: writeRecord(record) };
+  return content.subject === undefined ? stored : { ...stored, subject: subjectKeyOf(byId, content.subject) };
+}
+
+/** The record in what a store keeps; undefined when it cannot be read. */
+export function fromStored({ name }: { readonly name: string }, stored: StoredRecord): SessionRecord | undefined {
+  const { subject } = stored;
+  if (subject === undefined) return readRecord(stored.value, undefined);
+  return subject.startsWith(`${name}/`) ? readRecord(stored.value, subject.slice(name.length + 1)) : undefined;
+}
+
+/** A new version of a record (protocol §1). */
+export function newVersion(): string {
+  return encodeBase64url(randomBytes(9));
+}
+
+/** What a request holds once it has proved its right to a record. */
+export function baseOf(
+  byId: ById,
+  found: Pick<ByIdBase, "id" | "stored" | "record" | "secret" | "mine" | "proof" | "outdated">,
+): ByIdBase {
+  const { stored, record } = found;
+  const { content } = record;
+  return {
+    ...found,
+    content,
+    expiresAt: Math.min(stored.expiresAt, absoluteEnd(byId.policy, content)),
+    lastSeenAt: Math.max(record.lastSeenAt, touchedAt(byId.policy, content, stored.expiresAt) ?? 0),
+    loadedAt: byId.clock.now(),
+  };
+}
+
+/** Which of a record's secrets has this verifier. */
+export function proofOf(record: SessionRecord, mine: string): Proof | undefined {
+  if (equalText(record.verifier, mine)) return "current";
+  if (record.pending !== undefined && equalText(record.pending.verifier, mine)) return "pending";
+  if (record.retired !== undefined && equalText(record.retired.verifier, mine)) return "retired";
+  return undefined;
+}
+
+/** What the store holds now. */
+export function freshlyRead(byId: ById, { id }: ByIdBase): MaybePromise<StoredRecord | undefined> {
+  return byId.calls.read(keyOf(byId, id), { fresh: true });
+}
+
+/** The same session, as the store holds it now; undefined when it is gone: ended, or signed in anew (P13). */
+export function rebased(byId: ById, base: ByIdBase, stored: StoredRecord | undefined): ByIdBase | undefined {
+  const record = stored === undefined ? undefined : fromStored(byId, stored);
+  if (stored === undefined || record === undefined || record.generation !== base.record.generation) return undefined;
+  const data = byId.shape.read(record.content.data);
+  if (data === undefined) return undefined;
+  const content = { ...record.content, data: data.data };
+  return baseOf(byId, { ...base, stored, record: { ...record, content } });
+}
+
+/** Does work that a request can do without. `undefined` when the store failed: its event is the trace. */
+export function* bestEffort<T>(steps: Steps<T>): Steps<T | undefined> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * Sessions by value: the record is inside the token, sealed or signed (protocol §5). No lost-update protection, no renewal:
+ * the last response wins, and an old token works until its clocks or a revocation end it.
+ *
+ * @module
+ */
+import type { Clock } from "../internal/clock.ts";
+import { isPlainObject, parseJson } from "../internal/json.ts";
+import { run, settled, type Steps } from "../internal/maybe-promise.ts";
+import type { Protector } from "../protection/protection.ts";
+import type { BoundTransport } from "../transport/transport.ts";
+import type { Events, RejectionReason } from "./events.ts";
+import type { Exchange } from "./exchange.ts";
+import { absoluteEnd, nextExpiry, type Policy } from "./policy.ts";
+import { isFlash, type Content } from "./record.ts";
+import type { Revocation } from "./revocation.ts";
+import type { Shape } from "./shape.ts";
+import type { Base, SessionState } from "./state.ts";
+import type { CommitContext, Loaded, Tracked, Tracker } from "./tracker.ts";
+import { isDataVerb, replay, type Draft } from "./verbs.ts";
+
+/** Everything that keeping sessions by value needs. */
+export interface ByValue {
+  readonly clock: Clock;
+  readonly policy: Policy;
+  readonly shape: Shape;
+  readonly events: Events;
+  readonly protector: Protector;
+  /** The idle clock, when there is one: its own seal and its own place beside the token, so that a read rewrites no data. */
+  readonly idle: { readonly protector: Protector; readonly transport: BoundTransport } | undefined;
+  readonly revocation: Revocation | undefined;
+  newId(): string;
+}
+
+/** A session by value, as it came or was last issued. */
+export interface ByValueBase extends Base {
+  /** The revocation epoch, for a session with a subject. */
+  readonly epoch: string | undefined;
+  /** Whether the token should be issued again under the current key. */
+  readonly outdated: boolean;
+  /** When the idle clock was last set; undefined without one. */
+  readonly seenAt: number | undefined;
+}
+
+type State = SessionState<ByValueBase>;
+
+/** Keeps sessions by value. */
+export function trackByValue(byValue: ByValue): Tracker<ByValueBase> {
+  return {
+    load: (tokens, exchange) => run(loaded(byValue, tokens, exchange)),
+    commit: (state, context) => run(committed(byValue, state, context)),
+  };
+}
+
+// --- loading ------------------------------------------------------------------------------------------------------------
+
+type Verdict = { readonly base: ByValueBase } | { readonly id?: string; readonly reason: RejectionReason };
+
+function* loaded(byValue: ByValue, tokens: readonly string[], exchange: Exchange): Steps<Loaded<ByValueBase>> {
+  const valid: ByValueBase[] = [];
+  let refused: RejectionReason | undefined;
+  for (const token of tokens) {
+    const verdict = yield* judged(byValue, token, exchange);
+    if ("base" in verdict) valid.push(verdict.base);
+    else {
+      byValue.events.emit("rejected", verdict);
+      refused = refused === undefined || refused === "expired" ? verdict.reason : refused;
+    }
+  }
+  if (valid.length <= 1) return { base: valid[0], reason: refused };
+  byValue.events.emit("rejected", { reason: "ambiguous" });
+  return { base: undefined, reason: "ambiguous" };
+}
+
+function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Verdict> {
+  const opened = yield* settled(byValue.protector.unprotect(token));
+  if (opened === undefined) return { reason: "forged" };
+  const payload = payloadOf(opened.text);
+  if (payload === undefined) return { reason: "corrupt" };
+  const { id, content, epoch } = payload;
+  const now = byValue.clock.now();
+  const seenAt = byValue.idle === undefined ? undefined : yield* lastSeen(byValue.idle, id, exchange);
+  const expiresAt =
+    seenAt === undefined ? absoluteEnd(byValue.policy, content) : nextExpiry(byValue.policy, content, seenAt);
+  if (expiresAt <= now || (byValue.idle !== undefined && seenAt === undefined)) return { id, reason: "expired" };
+  if (byValue.revocation !== undefined && content.subject !== undefined) {
+    if (epoch === undefined || !(yield* byValue.revocation.valid(content.subject, epoch, id)))
+      return { id, reason: "revoked" };
+  }
+  const data = byValue.shape.read(content.data);
+  if (data === undefined) return { id, reason: "invalid-data" };
+  if (data.migrated) byValue.events.emit("migrated", { id, subject: content.subject });
+  const read = { ...content, data: data.data };
+  const lastSeenAt = seenAt ?? payload.issuedAt;
+  return { base: { id, content: read, expiresAt, lastSeenAt, epoch, outdated: opened.outdated, seenAt } };
+}
+
+/** When the session was last used, as its idle clocks say: the latest of those that are ours. */
+function* lastSeen(idle: NonNullable<ByValue["idle"]>, id: string, { view }: Exchange): Steps<number | undefined> {
+  let latest: number | undefined;
+  for (const token of idle.transport.read(view)) {
+    const opened = yield* settled(idle.protector.unprotect(token));
+    const at = opened === undefined ? undefined : idleTimeOf(opened.text, id);
+    if (at !== undefined && (latest === undefined || at > latest)) latest = at;
+  }
+  return latest;
+}
+
+// --- committing ---------------------------------------------------------------------------------------------------------
+
+function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitContext): Steps<Tracked> {
+  yield* ended(byValue, state);
+  if (failed) {
+    state.log = state.log.filter((verb) => !isDataVerb(verb));
+    const { base } = state;
+    state.draft = replay(
+      state.log,
+      base?.content ?? { ...state.draft, data: undefined, flash: [], subject: undefined },
+    );
+  }
+  const { base, draft, log } = state;
+  if (log.length > 0 && !(base === undefined && isEmpty(draft))) {
+    carrier.require();
+    return yield* issued(byValue, state);
+  }
+  state.log = [];
+  return base !== undefined && carrier.renews ? yield* maintained(byValue, base) : { outcome: "unchanged" };
+}
+
+function isEmpty({ data, subject, flash }: Draft): boolean {
+  return data === undefined && subject === undefined && flash.length === 0;
+}
+
+function* ended(byValue: ByValue, state: State): Steps<void> {
+  for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
+    yield* endedEarly(byValue, base);
+    byValue.events.emit("destroyed", { id: base.id, subject: base.content.subject });
+    state.ended.shift();
+  }
+}
+
+function* endedEarly({ revocation, policy }: ByValue, { id, content }: ByValueBase): Steps<void> {
+  if (content.subject !== undefined) yield* revocation?.end(content.subject, id, absoluteEnd(policy, content)) ?? [];
+}
+
+/** A new token, with what the request did. */
+function* issued(byValue: ByValue, state: State): Steps<Tracked> {
+  const { base, draft } = state;
+  const now = byValue.clock.now();
+  const anew = base === undefined || draft.rotated !== undefined;
+  const id = anew ? (state.id ?? byValue.newId()) : base.id;
+  const epoch = yield* epochOf(byValue, base, draft);
+  const token = yield* settled(byValue.protector.protect(textOf(id, draft, epoch, now)));
+  const idleToken = yield* idleTokenOf(byValue, id, now);
+  // The token that this one replaces is ended last: should that fail, nothing goes out and the old one still holds.
+  if (anew && base !== undefined) yield* endedEarly(byValue, base);
+  announce(byValue, state, id);
+  const { policy } = byValue;
+  const seenAt = byValue.idle === undefined ? undefined : now;
+  state.base = {
+    id,
+    content: draft,
+    expiresAt: nextExpiry(policy, draft, now),
+    lastSeenAt: now,
+    epoch,
+    outdated: false,
+    seenAt,
+  };
+  state.id = undefined;
+  state.log = [];
+  state.draft = { ...draft, rotated: undefined, separate: false };
+  return { outcome: "written", token, idleToken };
+}
+
+function* epochOf({ revocation }: ByValue, base: ByValueBase | undefined, draft: Draft): Steps<string | undefined> {
+  if (revocation === undefined || draft.subject === undefined) return undefined;
+  return draft.rotated === "authenticated" || base === undefined ? yield* revocation.epoch(draft.subject) : base.epoch;
+}
+
+function announce({ events }: ByValue, { base, draft, log }: State, id: string): void {
+  const detail = { id, subject: draft.subject };
+  if (base === undefined) events.emit("created", detail);
+  if (draft.rotated !== undefined) events.emit(draft.rotated, detail);
+  if (base !== undefined && log.some(isDataVerb)) events.emit("updated", detail);
+}
+
+/** What a request that only looked may still send: the token under the current key, the idle clock (P22). */
+function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
+  const { policy, clock, events } = byValue;
+  const now = clock.now();
+  const detail = { id: base.id, subject: base.content.subject };
+  let token: string | undefined;
+  if (base.outdated) {
+    token = yield* settled(byValue.protector.protect(textOf(base.id, base.content, base.epoch, now)));
+    events.emit("reissued", detail);
+  }
+  const due = policy.idle !== undefined && base.seenAt !== undefined && now - base.seenAt >= policy.idle / 10;
+  if (due) events.emit("touched", detail);
+  return { outcome: "unchanged", token, idleToken: due ? yield* idleTokenOf(byValue, base.id, now) : undefined };
+}
+
+function* idleTokenOf({ idle }: ByValue, id: string, now: number): Steps<string | undefined> {
+  return idle === undefined ? undefined : yield* settled(idle.protector.protect(JSON.stringify([id, now])));
+}
+
+// --- what is inside a token ---------------------------------------------------------------------------------------------
+
+/** Short names: every byte travels with every request. */
+interface Written {
+  i: string;
+  t: number;
+  c: number;
+  a?: number | undefined;
+  u?: string | undefined;
+  k?: string | undefined;
+  e?: string | undefined;
+  f?: [id: string, name: string, value: unknown][] | undefined;
+  d?: unknown;
+}
+
+function textOf(id: string, content: Content, epoch: string | undefined, now: number): string {
+  const { data, flash, subject, level, createdAt, authenticatedAt } = content;
+  const f =
+    flash.length === 0
+      ? undefined
+      : flash.map(({ id: at, name, value }): [string, string, unknown] => [at, name, value]);
+  const written: Written = {
+    i: id,
+    t: now,
+    c: createdAt,
+    a: authenticatedAt,
+    u: subject,
+    k: level,
+    e: epoch,
+    f,
+    d: data,
+  };
+  return JSON.stringify(written);
+}
+
+interface Payload {
+  readonly id: string;
+  readonly issuedAt: number;
+  readonly content: Content;
+  readonly epoch: string | undefined;
+}
+
+function payloadOf(text: string): Payload | undefined {
+  const written = parsed(text);
+  if (!isWritten(written)) return undefined;
+  const {
+    i: id,
+    t: issuedAt,
+    c: createdAt,
+    a: authenticatedAt,
+    u: subject,
+    k: level,
+    e: epoch,
+    f = [],
+    d: data,
+  } = written;
+  const flash = f.map(([at, name, value]) => ({ id: at, name, value }));
+  return { id, issuedAt, epoch, content: { data, flash, subject, level, createdAt, authenticatedAt } };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isWritten(value: unknown): value is Written {
+  if (!isPlainObject(value)) return false;
+  const { i, t, c, a, u, k, e, f } = value as Partial<Record<keyof Written, unknown>>;
+  return (
+    typeof i === "string" &&
+    typeof t === "number" &&
+    typeof c === "number" &&
+    (a === undefined || typeof a === "number") &&
+    [u, k, e].every((entry) => entry === undefined || typeof entry === "string") &&
+    isFlash(f)
+  );
+}
+
+function idleTimeOf(text: string, id: string): number | undefined {
+  const written = parsed(text);
+  return Array.isArray(written) && written[0] === id && typeof written[1] === "number" ? written[1] : undefined;
+}

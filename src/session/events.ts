@@ -1,0 +1,136 @@
+/**
+ * What happened to sessions, for logs, metrics and alarms. Events carry public ids and reasons, never a token, a secret or
+ * data.
+ *
+ * @module
+ */
+import type { SessionError } from "../errors.ts";
+
+/** Why a token was not accepted. */
+export type RejectionReason =
+  /** Not of the form of a token. The store was not asked. */
+  | "malformed"
+  /** The MAC, seal or signature is not ours. The store was not asked. */
+  | "forged"
+  /** No such session: ended, expired and swept, or never there. */
+  | "unknown"
+  /** One of its clocks ran out. */
+  | "expired"
+  /** The id exists, the secret is not its. */
+  | "unknown-secret"
+  /** The secret was renewed between 30 seconds and 5 minutes ago. */
+  | "superseded"
+  /** The secret was renewed more than 5 minutes ago. */
+  | "replay"
+  /** Several same-named tokens, of which more than one is valid. */
+  | "ambiguous"
+  /** More than four same-named tokens. None was tried. */
+  | "too-many"
+  /** The stored record cannot be read. */
+  | "corrupt"
+  /** The data does not fit the schema, and `migrate` did not help. */
+  | "invalid-data"
+  /** Its subject's sessions were revoked, or it was. */
+  | "revoked";
+
+/** What can happen. */
+export type SessionEventType =
+  /** A new session was stored (by id) or issued (by value). */
+  | "created"
+  /** Data or flash messages were written. */
+  | "updated"
+  /** Somebody signed in, or again. */
+  | "authenticated"
+  /** The secret was replaced by `regenerate()`. */
+  | "regenerated"
+  /** The next secret was offered to the client (P9). */
+  | "renewed"
+  /** The client was seen with it (P6). */
+  | "confirmed"
+  /** The same session was issued again, under the current key. */
+  | "reissued"
+  /** The end was moved, because the session was used. */
+  | "touched"
+  /** `destroy()` ended it. */
+  | "destroyed"
+  /** `manager.revoke()` or `revokeAll()` ended it. */
+  | "revoked"
+  /** A token was not accepted; see `reason`. */
+  | "rejected"
+  /** A request wanted to write to a session that had ended or was signed in anew meanwhile (P13, P15). Nothing was written. */
+  | "gone"
+  /** Another request wrote first; what follows is a merge, a retry or an error. */
+  | "conflict"
+  /** Data of an older shape went through `migrate`. */
+  | "migrated"
+  /** A store call failed. Where the request went on without it (a touch, a renewal), this is the only trace. */
+  | "store-error";
+
+/** One thing that happened. */
+export interface SessionEvent {
+  readonly type: SessionEventType;
+  /** The definition's name. */
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** The session's public id, where one is known. */
+  readonly id?: string;
+  readonly subject?: string;
+  /** With `rejected`. */
+  readonly reason?: RejectionReason;
+  /** With `store-error`. */
+  readonly error?: SessionError;
+}
+
+/** What an event says beyond its type. */
+export type SessionEventDetail = {
+  readonly [Key in "id" | "subject" | "reason" | "error"]?: SessionEvent[Key] | undefined;
+};
+
+/** Called for an event. What it throws is reported and changes nothing. */
+export type SessionListener = (event: SessionEvent) => void;
+
+/** The events of one definition. */
+export interface Events {
+  /** Calls `listener` for each event of a type, or of every type (`"*"`). Returns what ends it. */
+  on(type: SessionEventType | "*", listener: SessionListener): () => void;
+  emit(type: SessionEventType, detail?: SessionEventDetail): void;
+}
+
+/** Makes the events of a definition. */
+export function sessionEvents(name: string, now: () => number): Events {
+  const listeners = new Map<string, Set<SessionListener>>();
+
+  function call(key: string, event: SessionEvent): void {
+    for (const listener of listeners.get(key) ?? []) {
+      try {
+        listener(event);
+      } catch (error) {
+        // An alarm that fails must not keep a session from being ended (security.md A34).
+        console.error(`coatcheck: a listener for "${event.type}" events threw`, error);
+      }
+    }
+  }
+
+  return {
+    on(type, listener) {
+      const set = listeners.get(type) ?? new Set();
+      listeners.set(type, set.add(listener));
+      return () => {
+        if (set.delete(listener) && set.size === 0) listeners.delete(type);
+      };
+    },
+    emit(type, detail) {
+      if (listeners.size === 0) return;
+      const event = withoutUndefined({ type, name, at: now(), ...detail });
+      call(type, event);
+      call("*", event);
+    },
+  };
+}
+
+function withoutUndefined(event: SessionEventDetail & Pick<SessionEvent, "type" | "name" | "at">): SessionEvent {
+  return Object.fromEntries(
+    Object.entries(event).filter(([, value]) => value !== undefined),
+  ) as unknown as SessionEvent;
+}

@@ -1,0 +1,280 @@
+/**
+ * One request and its response, as the session layer sees them. Adapters make one for each request, hang it on the request
+ * by {@link EXCHANGE}, and ask it for header edits when the response begins.
+ *
+ * @module
+ */
+import { SessionError } from "../errors.ts";
+import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import type { Session } from "./session.ts";
+
+/** What an exchange needs of a definition's manager. */
+export interface ExchangeManager {
+  readonly name: string;
+  /** See `BoundTransport.names`. */
+  readonly transportNames: readonly string[];
+  /** See `BoundTransport.vary`. */
+  readonly vary: string | undefined;
+  now(): number;
+  load(exchange: Exchange): MaybePromise<LoadedSession>;
+}
+
+/** A session in the hands of one request. */
+export interface LoadedSession {
+  readonly session: Session<never>;
+  /**
+   * Writes what is to be written, and returns what the client must be told. `failed`: the handler threw, so data is not
+   * written (P20). `responding`: the response begins, so that a token may go out that nobody asked for; one that is decided
+   * on earlier may be overtaken by a sign-in (P9).
+   */
+  commit(options: { failed: boolean; responding: boolean }): MaybePromise<CommitResult>;
+}
+
+/** What a commit did. */
+export type CommitOutcome = "written" | "unchanged" | "gone";
+
+/** What a commit did, and the header edits that follow from it. */
+export interface CommitResult {
+  readonly outcome: CommitOutcome;
+  readonly edits: readonly HeaderEdit[];
+}
+
+/** How an adapter is told of things while the handler runs. */
+export interface ExchangeHooks {
+  /** Called when a session is asked for, the first time only: the response has to be held from here on. */
+  touched?(): void;
+  /** Whether the client went away. */
+  aborted?(): boolean;
+  /** Called instead of throwing when a load fails, by adapters whose framework cannot take a rejection. */
+  loadFailed?(error: unknown): void;
+  /** Whether the response can carry a cookie at all. Default true. */
+  readonly carries?: boolean;
+}
+
+/** Where an exchange hangs on a request. A registered symbol: two copies of the package see each other's. */
+export const EXCHANGE: unique symbol = Symbol.for("coatcheck.exchange") as never;
+
+/** A session that was asked for. */
+interface Entry {
+  readonly manager: ExchangeManager;
+  /** As the store tells it: what the commit waits for. */
+  loading: MaybePromise<LoadedSession>;
+  /** As whoever asked is told. */
+  answer: MaybePromise<Session<never>>;
+  /** What the client must be told because of this session, as far as it is known. */
+  edits: readonly HeaderEdit[];
+  /** The latest commit by hand: commits of one request come one after the other. */
+  committing: Promise<unknown> | undefined;
+}
+
+/** A request and its response. */
+export class Exchange {
+  readonly view: RequestView;
+  /** When the adapter first saw the request, in milliseconds since the epoch (P4). */
+  readonly arrivedAt: number;
+  #managers: readonly ExchangeManager[];
+  readonly #hooks: ExchangeHooks;
+  readonly #entries: Entry[] = [];
+  #closed = false;
+  #sent = false;
+
+  constructor(view: RequestView, managers: readonly ExchangeManager[], hooks: ExchangeHooks) {
+    this.view = view;
+    this.#managers = managers;
+    this.#hooks = hooks;
+    this.arrivedAt = managers[0]?.now() ?? Date.now();
+  }
+
+  /** Whether any session was asked for. */
+  get touched(): boolean {
+    return this.#entries.length > 0;
+  }
+
+  /** Whether the response has begun, so that nothing can be changed any more: its sessions are being committed, or were. */
+  get closed(): boolean {
+    return this.#closed || this.#sent;
+  }
+
+  /** Whether the response headers are out, so that nothing can be told to the client any more. */
+  get sent(): boolean {
+    return this.#sent;
+  }
+
+  /** Whether the response can carry a token that the client did not ask for (P10). */
+  get carries(): boolean {
+    return !this.#sent && this.#hooks.carries !== false && this.#hooks.aborted?.() !== true;
+  }
+
+  /** Throws a `SessionError` when a token that the client must have cannot go out with this response. */
+  requireCarrier(): void {
+    if (this.#sent || this.#hooks.carries === false) throw headersSent();
+  }
+
+  /** Adds the definitions of a route to those of the app. Throws a `TypeError` when two use one cookie name. */
+  install(managers: readonly ExchangeManager[]): void {
+    const added = managers.filter((manager) => !this.#managers.includes(manager));
+    if (added.length === 0) return;
+    this.#managers = distinct([...this.#managers, ...added]);
+  }
+
+  /** The session of a definition: loaded when first asked for, the same one afterwards. */
+  from(manager: ExchangeManager): MaybePromise<Session<never>> {
+    const known = this.#entries.find((entry) => entry.manager === manager);
+    if (known !== undefined) return known.answer;
+    if (!this.#managers.includes(manager)) throw notInstalled(manager.name);
+    if (this.#entries.length === 0) this.#hooks.touched?.();
+    const entry = this.#loaded(manager);
+    this.#entries.push(entry);
+    return entry.answer;
+  }
+
+  #loaded(manager: ExchangeManager): Entry {
+    const loading = attempted(() => manager.load(this));
+    const rest = { manager, edits: [], committing: undefined };
+    if (!isPromise(loading)) return { ...rest, loading, answer: loading.session };
+    const answer = Promise.resolve(loading).then(
+      (loaded) => {
+        entry.loading = loaded;
+        return (entry.answer = loaded.session);
+      },
+      (error: unknown) => this.#loadFailed(error),
+    );
+    // Whoever asked sees the rejection; one that nobody waits for must not end the process.
+    answer.catch(() => {});
+    const entry: Entry = { ...rest, loading, answer };
+    return entry;
+  }
+
+  #loadFailed(error: unknown): Promise<never> {
+    if (this.#hooks.loadFailed === undefined) throw error;
+    this.#hooks.loadFailed(error);
+    return new Promise(() => {});
+  }
+
+  /** Commits one session by hand, keeping its edits for when the headers go out. */
+  async commitNow(session: Session<never>): Promise<CommitOutcome> {
+    const entry = this.#entries.find(({ loading }) => !isPromise(loading) && loading.session === session);
+    if (entry === undefined || isPromise(entry.loading)) throw new TypeError("this session belongs to no request");
+    const turn = this.#committed(entry, entry.loading, entry.committing);
+    entry.committing = turn;
+    return await turn;
+  }
+
+  async #committed(entry: Entry, loaded: LoadedSession, earlier: Promise<unknown> | undefined): Promise<CommitOutcome> {
+    await earlier?.catch(() => {});
+    const { outcome, edits } = await loaded.commit({ failed: false, responding: false });
+    if (edits.length > 0) {
+      if (this.#sent) throw headersSent();
+      entry.edits = edits;
+    }
+    return outcome;
+  }
+
+  /**
+   * Commits every session that was asked for, and returns the edits that the response headers need. To be called once, when
+   * the response begins. Throws what a commit throws; nothing may then be sent of what the handler prepared, but `owed`.
+   */
+  commit(options: { failed: boolean }): MaybePromise<readonly HeaderEdit[]> {
+    this.#closed = true;
+    return run(this.#commitAll(options));
+  }
+
+  /**
+   * The edits that the sessions committed so far need: when a commit fails, another session of the request, or this one by
+   * hand, may have been written before, and its client must be told.
+   */
+  owed(): readonly HeaderEdit[] {
+    return finished(
+      this.#entries.flatMap(({ edits }) => edits),
+      this.#entries,
+    );
+  }
+
+  /** The response headers are out. */
+  close(): void {
+    this.#sent = true;
+  }
+
+  *#commitAll(options: { failed: boolean }): Steps<readonly HeaderEdit[]> {
+    for (const entry of this.#entries) {
+      if (entry.committing !== undefined) yield* settledOrFailed(entry.committing);
+      const loaded = yield* settledOrFailed(entry.loading);
+      if (loaded !== undefined) {
+        const { edits } = yield* settled(loaded.commit({ ...options, responding: true }));
+        if (edits.length > 0) entry.edits = edits;
+      }
+    }
+    return this.owed();
+  }
+}
+
+/** What an adapter takes of a definition. */
+export interface InstalledDefinition {
+  readonly name: string;
+  readonly manager: ExchangeManager;
+}
+
+/** The managers of definitions that are installed together. Throws a `TypeError` when there are none or they clash. */
+export function managersOf(definitions: readonly InstalledDefinition[]): readonly ExchangeManager[] {
+  const bad =
+    definitions.length === 0 || definitions.some((definition) => typeof definition?.manager?.load !== "function");
+  if (bad) throw new TypeError("pass the session definitions to install: what defineSession() returned");
+  return distinct([...new Set(definitions.map(({ manager }) => manager))]);
+}
+
+/** Throws a `TypeError` when two definitions use one cookie name. */
+function distinct(managers: readonly ExchangeManager[]): readonly ExchangeManager[] {
+  const owners = new Map<string, string>();
+  for (const manager of managers) {
+    for (const name of manager.transportNames) {
+      const owner = owners.get(name);
+      if (owner !== undefined) {
+        throw new TypeError(
+          `the definitions "${owner}" and "${manager.name}" both use ${name}: give one of them another name`,
+        );
+      }
+      owners.set(name, manager.name);
+    }
+  }
+  return managers;
+}
+
+/** The error of a verb that comes too late. */
+export function headersSent(): SessionError {
+  return new SessionError(
+    "ERR_SESSION_HEADERS_SENT",
+    "The response headers are out, so the session can no longer change: change it, and `await session.commit()`, before the first byte",
+  );
+}
+
+function notInstalled(name: string): TypeError {
+  return new TypeError(
+    `the session "${name}" is not installed for this request: pass its definition to sessions(…) of the adapter, before this handler`,
+  );
+}
+
+function attempted<T>(work: () => MaybePromise<T>): MaybePromise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
+function* settledOrFailed<T>(waiting: MaybePromise<T>): Steps<T | undefined> {
+  try {
+    return yield* settled(waiting);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Adds what every response with sessions needs: `Vary` for what was looked at, `no-store` where a token goes out. */
+function finished(edits: HeaderEdit[], loaded: readonly { manager: ExchangeManager }[]): readonly HeaderEdit[] {
+  if (edits.length > 0) edits.push({ name: "Cache-Control", value: "no-store", mode: "set" });
+  for (const { manager } of loaded) {
+    if (manager.vary !== undefined) edits.push({ name: "Vary", value: manager.vary, mode: "merge" });
+  }
+  return edits;
+}

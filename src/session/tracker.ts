@@ -1,0 +1,56 @@
+/**
+ * The two ways to keep a session: by id (the record is in a store and the token names it) and by value (the record is
+ * inside the token). A tracker knows tokens and records; the manager knows requests and responses.
+ *
+ * @module
+ */
+import type { MaybePromise } from "../internal/maybe-promise.ts";
+import type { RejectionReason } from "./events.ts";
+import type { CommitOutcome, Exchange } from "./exchange.ts";
+import type { Base, SessionState } from "./state.ts";
+
+/** What a tracker made of the tokens of a request. */
+export interface Loaded<B extends Base = Base> {
+  /** The session; undefined when there is none. */
+  readonly base: B | undefined;
+  /** Why the tokens, if there were any, led to none. */
+  readonly reason?: RejectionReason | undefined;
+  /**
+   * Whether the client has, or is about to get, a newer token of this session than the one it sent: the request was on its
+   * way when somebody signed in or the secret was renewed. It must not begin a session of its own, whose cookie would
+   * replace the newer one (design: invariant 3).
+   */
+  readonly straggler?: boolean | undefined;
+}
+
+/** What a tracker did, and what the client must be told. */
+export interface Tracked {
+  readonly outcome: CommitOutcome;
+  /** A token that the client must have from now on. */
+  readonly token?: string | undefined;
+  /** The idle clock of a session by value, which travels beside its token. */
+  readonly idleToken?: string | undefined;
+}
+
+/** How the tracker learns whether a token can go out with the response. */
+export interface Carrier {
+  /** Throws a `SessionError` that says why when it cannot. */
+  require(): void;
+  /** Whether a token may be sent that nobody asked for (P10). */
+  readonly renews: boolean;
+}
+
+/** What may be told to a commit. */
+export interface CommitContext {
+  readonly carrier: Carrier;
+  /** The handler threw: `destroy`, `authenticate` and `regenerate` are committed, data is not (P20). */
+  readonly failed: boolean;
+}
+
+/** A way to keep sessions. */
+export interface Tracker<B extends Base = Base> {
+  /** Finds the session that the tokens of a request stand for. */
+  load(tokens: readonly string[], exchange: Exchange): MaybePromise<Loaded<B>>;
+  /** Writes what the request did to its session. Throws what the app must see; nothing may then be sent to the client. */
+  commit(state: SessionState<B>, context: CommitContext): MaybePromise<Tracked>;
+}

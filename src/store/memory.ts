@@ -1,0 +1,148 @@
+/**
+ * Sessions in the memory of this process: `coatcheck/store/memory`.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../internal/clock.ts";
+import type { Duration } from "../internal/duration.ts";
+import { createSweeper } from "../internal/sweeper.ts";
+import { type Entry, type MemoryTable, memoryTable } from "./memory-table.ts";
+import { optionalFunction, positiveInteger } from "./option-check.ts";
+import { EXPIRED_FOR, type ListedRecord, type SessionStore, type StoredRecord } from "./store.ts";
+
+/** Options of {@link memoryStore}. */
+export interface MemoryStoreOptions {
+  /** How many sessions are kept; beyond it the least recently used one goes. Default 100 000. */
+  readonly maxSessions?: number | undefined;
+  /** How often expired sessions are swept, in seconds or as `"10m"`; false for never. Default one minute. */
+  readonly sweepInterval?: Duration | false | undefined;
+  /** Told of every session that had to go because of `maxSessions` while it was still good. Must not throw. */
+  readonly onEvict?: ((key: string, record: StoredRecord) => void) | undefined;
+  /** For tests: where the sweeper gets its time from. Default: the clock of the machine. */
+  readonly clock?: Clock | undefined;
+}
+
+/** What one slice of a sweep looks at: about a tenth of a millisecond. */
+const SLICE = 2_000;
+
+/** A {@link SessionStore} with every capability except `watch`: nobody else can change what is kept in memory. */
+export type MemoryStore = Required<Omit<SessionStore, "watch">>;
+
+/**
+ * Keeps sessions in memory: for one process, and gone when it ends. Synchronous; a verb costs the same however many
+ * sessions there are. Throws a `TypeError` for options that cannot work.
+ *
+ * @example
+ * const store = memoryStore({ maxSessions: 10_000 });
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  const maxSessions = positiveInteger("maxSessions", options.maxSessions, 100_000);
+  const onEvict = optionalFunction("onEvict", options.onEvict);
+  const clock = options.clock ?? systemClock;
+  const table = memoryTable();
+  const sweeper = createSweeper({
+    clock,
+    interval: options.sweepInterval ?? 60,
+    slice: () => table.sweep(SLICE, isOver(clock.now())),
+  });
+  const inserted = (now: number): void => {
+    sweeper.start();
+    if (table.entries.size <= maxSessions) return;
+    const { key, record } = table.removeOldest();
+    if (record.expiresAt > now) onEvict?.(key, record);
+  };
+  return {
+    name: "memoryStore",
+    cached: false,
+    ...verbs(table, inserted),
+    ...capabilities(table),
+    close: () => sweeper.stop(),
+  };
+}
+
+type Verb = "create" | "read" | "update" | "touch" | "delete";
+
+function verbs(table: MemoryTable, inserted: (now: number) => void): Pick<MemoryStore, Verb> {
+  return {
+    create(key, record, { now }) {
+      const entry = table.entries.get(key);
+      if (entry === undefined) table.insert(key, frozen(record));
+      else if (entry.record.expiresAt <= now) table.replace(entry, frozen(record));
+      else return false;
+      inserted(now);
+      return true;
+    },
+    read(key, { now }) {
+      const entry = find(table, key, now);
+      if (entry !== undefined) table.use(entry);
+      return entry?.record;
+    },
+    update(key, record, base, { now }) {
+      const entry = find(table, key, now);
+      if (entry === undefined) return "gone";
+      if (entry.record.version !== base.version) return "conflict";
+      table.replace(entry, frozen(record));
+      return "ok";
+    },
+    touch(key, expiresAt, { now }) {
+      const entry = find(table, key, now);
+      if (entry === undefined) return false;
+      table.replace(entry, expiresAt > entry.record.expiresAt ? frozen({ ...entry.record, expiresAt }) : entry.record);
+      return true;
+    },
+    delete(key, { now }) {
+      const entry = find(table, key, now);
+      if (entry !== undefined) table.remove(entry);
+      return entry !== undefined;
+    },
+  };
+}
+
+function capabilities(table: MemoryTable): Pick<MemoryStore, "listBySubject" | "list" | "count" | "deleteExpired"> {
+  return {
+    listBySubject: (subject, { now }) => listed(table, table.keysOf(subject), now),
+    list: (prefix, { now }) => listed(table, startingWith(prefix, table.entries.keys()), now),
+    count(prefix, { now }) {
+      let found = 0;
+      for (const key of startingWith(prefix, table.entries.keys())) if (find(table, key, now) !== undefined) found++;
+      return found;
+    },
+    deleteExpired(limit, { now }) {
+      let removed = 0;
+      const isDue = isOver(now);
+      for (const entry of table.entries.values()) {
+        if (removed === limit) break;
+        if (!isDue(entry.record)) continue;
+        table.remove(entry);
+        removed++;
+      }
+      return removed;
+    },
+  };
+}
+
+function find(table: MemoryTable, key: string, now: number): Entry | undefined {
+  const entry = table.entries.get(key);
+  return entry !== undefined && entry.record.expiresAt > now ? entry : undefined;
+}
+
+async function* listed(table: MemoryTable, keys: Iterable<string>, now: number): AsyncGenerator<ListedRecord> {
+  for (const key of keys) {
+    const entry = find(table, key, now);
+    if (entry !== undefined) yield { key, record: entry.record };
+  }
+}
+
+/** Whether a record may be removed (P1). */
+function isOver(now: number): (record: StoredRecord) => boolean {
+  return (record) => record.expiresAt < now - EXPIRED_FOR;
+}
+
+/** A copy that nobody can change, neither who gave the record nor who is given it: so reading needs no copy. */
+function frozen({ version, expiresAt, subject, value }: StoredRecord): StoredRecord {
+  return Object.freeze(subject === undefined ? { version, expiresAt, value } : { version, expiresAt, value, subject });
+}
+
+function* startingWith(prefix: string, keys: Iterable<string>): Generator<string> {
+  for (const key of keys) if (key.startsWith(prefix)) yield key;
+}
