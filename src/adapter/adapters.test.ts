@@ -137,12 +137,9 @@ function expressApp(create: typeof express): AdapterUnderTest {
     for (const { path, definitions: more = [], before, handle } of routes) {
       if (more.length > 0) app.all(path, sessions(...more));
       if (before !== undefined) app.all(path, (req, res, next) => [before({ req, res }), next()]);
-      app.all(path, async (req, res, next) => {
-        try {
-          await handle(contextOf(req, res));
-        } catch (error) {
-          next(error);
-        }
+      app.all(path, (req, res, next) => {
+        const handled = handle(contextOf(req, res));
+        if (handled instanceof Promise) handled.catch(next);
       });
     }
     return listening(createServer(app as unknown as RequestListener), "http");

@@ -28,7 +28,7 @@ type Methods = { readonly [Method in HeldMethod]: (...args: unknown[]) => unknow
 interface AnyResponse extends Head {
   readonly writableEnded: boolean;
   emit(event: "drain"): boolean;
-  destroy(): unknown;
+  destroy(error?: Error): unknown;
   writeHead(...args: unknown[]): unknown;
   write(...args: unknown[]): boolean;
   end(...args: unknown[]): unknown;
@@ -120,10 +120,15 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   touched(): void {
     const res = this.#res;
     if (res.headersSent) return this.#release("released");
-    this.#before = snapshotOf(res, this.#req);
+    this.#before = snapshotOf(res, this.http2);
     this.#original = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
     res[HELD] = this;
     Object.assign(res, HOLDING);
+  }
+
+  /** Whether the response is one of HTTP/2. */
+  get http2(): boolean {
+    return this.#req.httpVersionMajor >= 2;
   }
 
   /** Whether the head is out, for all that the handler can tell. */
@@ -214,7 +219,8 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     if (this.#ended || res.writableEnded) return;
     this.#thrown ??= { error };
     if (this.#phase === "committing") return;
-    if (res.headersSent) return void res.destroy();
+    // Without an error HTTP/2 would end the stream as if the body were complete.
+    if (res.headersSent) return void res.destroy(this.http2 ? new Error("the handler failed") : undefined);
     if (this.#phase === "open") this.#restore();
     this.#answer(error);
   }
@@ -276,7 +282,7 @@ export class HeldResponse implements RequestView, ExchangeHooks {
 const HOLDING = {
   writeHead(this: AnyResponse, ...args: unknown[]): unknown {
     const held = this[HELD] as HeldResponse;
-    if (held.headSent) throw headersSentError();
+    if (held.headSent) throw headersSentError(held.http2);
     return held.send("writeHead", setFromWriteHead(this, args));
   },
   write(this: AnyResponse, ...args: unknown[]): boolean {
@@ -308,14 +314,14 @@ function isEnded(this: AnyResponse): boolean {
   return this[HELD]?.ended === true;
 }
 
-function refuse(): never {
-  throw headersSentError();
+function refuse(this: AnyResponse): never {
+  throw headersSentError(this[HELD]?.http2 === true);
 }
 
 /** What Node itself throws. */
-function headersSentError(): Error {
+function headersSentError(http2: boolean): Error {
   const error = new Error("Cannot set headers after they are sent to the client");
-  return Object.assign(error, { code: "ERR_HTTP_HEADERS_SENT" });
+  return Object.assign(error, { code: http2 ? "ERR_HTTP2_HEADERS_SENT" : "ERR_HTTP_HEADERS_SENT" });
 }
 
 /** What is not sent has no one to report to: its sender goes on, and learns of the end by the response's events. */

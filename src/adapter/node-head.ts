@@ -31,8 +31,8 @@ export interface Snapshot {
 }
 
 /** Remembers a head. */
-export function snapshotOf(head: Head, { httpVersionMajor }: { readonly httpVersionMajor: number }): Snapshot {
-  const hasMessage = httpVersionMajor < 2;
+export function snapshotOf(head: Head, http2: boolean): Snapshot {
+  const hasMessage = !http2;
   const headers = head.getHeaders();
   // Node appends to the very array that a header was set to.
   for (const name in headers) {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { decodeBase64url, decodePortably, encodeBase64url, encodePortably } from "./base64url.ts";
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, equalBytes, equalText, fromUtf8, hex, lengthPrefixed, utf8 } from "./bytes.ts";
 

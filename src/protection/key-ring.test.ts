@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { inspect } from "node:util";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ENGINES, keyNumber, nodeEngine, webEngine } from "../../test/protection-testbed.ts";
 import { hex, utf8 } from "../internal/bytes.ts";

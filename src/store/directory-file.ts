@@ -48,8 +48,14 @@ export function tombstoneFile(key: string): string {
   return `${JSON.stringify({ coatcheck: 1, key, deleted: true } satisfies Head)}\n`;
 }
 
-/** What a file says, and of which key. */
-export function parseFile(text: string): { readonly key: string | undefined; readonly content: FileContent } {
+/** What a file says, and of which key, if that can be read. */
+export interface ParsedFile {
+  readonly key: string | undefined;
+  readonly content: FileContent;
+}
+
+/** Reads a file. Never throws. */
+export function parseFile(text: string): ParsedFile {
   const end = text.indexOf("\n");
   const head = end === -1 ? undefined : parseHead(text.slice(0, end));
   if (head === undefined) return { key: undefined, content: { kind: "unreadable", text } };

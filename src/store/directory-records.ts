@@ -31,10 +31,10 @@ const DAY = 86_400_000;
 /** What the newest version of a key says; undefined when there is none. */
 export function contentOf(newest: Newest | undefined, key: string): FileContent | undefined {
   if (newest === undefined) return undefined;
-  const parsed = parseFile(newest.text);
-  // A file of another key was put here by hand; what it means for this one, nobody knows.
-  const isOurs = parsed.key === undefined || parsed.key === key;
-  return isOurs ? parsed.content : { kind: "unreadable", text: newest.text };
+  const { key: ofKey, content } = parseFile(newest.text);
+  // A record of another key was put here by hand; what it means for this one, nobody knows.
+  const isForeign = content.kind === "record" && ofKey !== key;
+  return isForeign ? { kind: "unreadable", text: newest.text } : content;
 }
 
 /** The record that exists at `now`, if one does. */

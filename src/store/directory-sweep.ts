@@ -4,7 +4,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
-import { parseFile } from "./directory-file.ts";
+import { type ParsedFile, parseFile, tombstoneFile } from "./directory-file.ts";
 import { type Parts, subjectOf } from "./directory-records.ts";
 import { isAbandoned, type Newest, randomName } from "./directory-versions.ts";
 import { beginningWith, sessionsIn, shardsOf } from "./directory-walk.ts";
@@ -31,19 +31,43 @@ export function sweeping(parts: Parts, isClosed: () => boolean): (limit: number,
 
 /** Whether an expired record was removed. */
 function sweepSession(parts: Parts, session: string, now: number): boolean {
-  const removed = parts.versions.sweep(session, (newest, path) => isOver(parts, newest, path, now), parts.clock.now());
-  if (removed === undefined) return false;
-  const { key, content } = parseFile(removed.text);
-  const subject = subjectOf(content);
-  if (key !== undefined && subject !== undefined) parts.subjects.remove(subject, key);
-  return content.kind === "record";
+  const { versions } = parts;
+  let isDue = false;
+  versions.sweep(session, (newest, path) => {
+    const verdict = verdictOn(parts, newest, path, now);
+    isDue = verdict === "bury";
+    return verdict === "remove";
+  });
+  if (!isDue) return false;
+  const buried = bury(parts, session, now);
+  versions.sweep(session, ({ text }) => buried !== undefined && parseFile(text).content.kind === "tombstone");
+  const subject = subjectOf(buried?.content);
+  if (buried?.key !== undefined && subject !== undefined) parts.subjects.remove(subject, buried.key);
+  return buried?.content.kind === "record";
 }
 
-function isOver({ disk, clock, tombstoneAge }: Parts, { text }: Newest, path: string, now: number): boolean {
+/** Deletes a session that is over. Returns what it was, if nobody was faster. */
+function bury(parts: Parts, session: string, now: number): ParsedFile | undefined {
+  return parts.versions.change<ParsedFile | undefined>(session, (newest) => {
+    const path = join(session, String(newest?.number));
+    if (newest === undefined || verdictOn(parts, newest, path, now) !== "bury") return { answer: undefined };
+    const answer = parseFile(newest.text);
+    return { answer, write: tombstoneFile(answer.key ?? "") };
+  });
+}
+
+/** What is to be done with a session. A tombstone can be removed as it is, all else is buried first. */
+function verdictOn(
+  { disk, clock, tombstoneAge }: Parts,
+  { text }: Newest,
+  path: string,
+  now: number,
+): "keep" | "bury" | "remove" {
   const { content } = parseFile(text);
-  if (content.kind === "record") return content.record.expiresAt < now - EXPIRED_FOR;
+  if (content.kind === "record") return content.record.expiresAt < now - EXPIRED_FOR ? "bury" : "keep";
   const age = clock.now() - (disk.modifiedAt(path) ?? Infinity);
-  return age > (content.kind === "tombstone" ? tombstoneAge : UNREADABLE_FOR);
+  if (content.kind === "tombstone") return age > tombstoneAge ? "remove" : "keep";
+  return age > UNREADABLE_FOR ? "bury" : "keep";
 }
 
 function sweepDrafts({ disk, paths: { drafts }, clock }: Parts): void {

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { type Disk, machineDisk } from "./directory-disk.ts";
 import { ABANDONED_AFTER, type Decision, type Newest, type VersionStore, versionsOn } from "./directory-versions.ts";
 
@@ -10,6 +10,16 @@ import { ABANDONED_AFTER, type Decision, type Newest, type VersionStore, version
  * begin with `e` being expired, though not for a server whose clock is late. Every operation is run on the real thing
  * while another one stands still between two of its steps on the disk, and on a plain variable in every order.
  */
+
+// Names that are the same when a piece of work is done a second time, up to where it was stopped: see `suspendable`.
+const names = vi.hoisted(() => ({ counter: 0 }));
+vi.mock("../internal/crypto.ts", () => ({
+  randomBytes: (length: number) => {
+    const bytes = new Uint8Array(length);
+    new DataView(bytes.buffer).setUint32(0, ++names.counter);
+    return bytes;
+  },
+}));
 
 const SESSION = "/root/name/sh/id";
 const DRAFTS = "/root/.drafts";
@@ -132,11 +142,11 @@ function changing(
   };
 }
 
-const sweeping = (name: string, isOver: (text: string) => boolean, later: number): Operation => ({
-  name,
-  run: (versions, session) => void versions.sweep(session, ({ text }: Newest) => isOver(text), now() + later),
-  model: (state) => [undefined, state !== undefined && isOver(state) ? undefined : state],
-});
+/** A sweep of a time when everything is old that is there. */
+function sweep(versions: VersionStore, session: string): void {
+  time += 2 * ABANDONED_AFTER;
+  versions.sweep(session, ({ text }) => text.startsWith("x"));
+}
 
 const read: Operation = {
   name: "read",
@@ -160,8 +170,23 @@ const touch = changing("touch", (state) =>
   state === undefined ? { answer: false } : { answer: true, write: `${state.replace("e", "t")}+` },
 );
 const remove = changing("delete", (state) => (state === undefined ? { answer: false } : { answer: true, write: "x" }));
-const sweepTombstone = sweeping("sweep", (text) => text.startsWith("x"), 2 * ABANDONED_AFTER);
-const sweepExpired = sweeping("sweep of expired ones", (text) => /^[xe]/.test(text), 2 * ABANDONED_AFTER);
+const sweepTombstone: Operation = {
+  name: "sweep",
+  run: sweep,
+  model: (state) => [undefined, live(state)],
+};
+const bury = changing("bury", (state) =>
+  state?.startsWith("e") === true ? { answer: true, write: "x" } : { answer: false },
+);
+const sweepExpired: Operation = {
+  name: "sweep of expired ones",
+  run(versions, session) {
+    const answer = bury.run(versions, session);
+    sweep(versions, session);
+    return answer;
+  },
+  model: bury.model,
+};
 
 const OPERATIONS = [
   create("a"),
@@ -247,10 +272,15 @@ function interrupted(world: World, one: Operation, others: readonly Operation[],
 }
 
 /** Tries every operation against every intrusion at every step; returns how many runs that took. */
-function explore(makeWorld: () => World, beginning: readonly Operation[], check?: (world: World) => void): number {
+function explore(
+  makeWorld: () => World,
+  beginning: readonly Operation[],
+  intrusions: readonly (readonly Operation[])[],
+  check: (world: World) => void,
+): number {
   let runs = 0;
   for (const one of OPERATIONS) {
-    for (const others of INTRUSIONS) {
+    for (const others of intrusions) {
       for (let at = 0; ; at++, runs++) {
         const world = makeWorld();
         const state = begin(world, beginning);
@@ -259,7 +289,7 @@ function explore(makeWorld: () => World, beginning: readonly Operation[], check?
         const story = `${one.name}, interrupted before step ${at} by ${others.map(({ name }) => name).join(", ")}`;
         const possible = allowed(state, one, others);
         if (!possible.has(result)) expect.fail(`${story}: ${result}, which is none of ${[...possible].join(" ")}`);
-        check?.(world);
+        check(world);
       }
     }
   }
@@ -275,11 +305,7 @@ const inMemory = (): World & { disk: ReturnType<typeof memoryDisk> } => ({
 describe("one writer stands still before any step while others do all their work, on a session", () => {
   for (const [name, beginning] of Object.entries(BEGINNINGS)) {
     test(`${name}: everything comes out as if it had been done one after the other`, () => {
-      const runs = explore(inMemory, beginning, (world) => {
-        for (const [path, times] of (world as ReturnType<typeof inMemory>).disk.made) {
-          if (times > 1) expect.fail(`the name ${path} was used ${times} times`);
-        }
-      });
+      const runs = explore(inMemory, beginning, INTRUSIONS, namesUsedOnce);
       expect(runs).toBeGreaterThan(250);
     });
   }
@@ -324,19 +350,129 @@ describe("one writer stands still while another one stands still while a third o
         const [second, third] = JSON.parse(nested) as unknown[];
         const end = versionsOn(world.disk, { drafts: DRAFTS, now }).newest(SESSION)?.text;
         const seen = outcome([answer, second, third], end);
-        const orders = permutations([0, 1, 2] as const).map((order) => {
-          const answers: unknown[] = [];
-          const last = order.reduce<State>((current, index) => {
-            const [given, next] = [one, two, three][index]!.model(current);
-            answers[index] = given;
-            return next;
-          }, state);
-          return outcome(answers, last);
-        });
+        const orders = inAllOrders(state, [one, two, three]);
         const story = `${one.name} stands before step ${outer}, ${two.name} before step ${inner}, ${three.name} runs`;
         if (!orders.includes(seen)) expect.fail(`${story}: ${seen}, which is none of ${orders.join(" ")}`);
       }
     }
+  }
+});
+
+/** An operation that can be stopped before any step and go on later, whatever else goes on in between. */
+interface Suspendable {
+  /** Does the next `steps` steps; true when that was the end. */
+  advance(steps: number): boolean;
+  readonly answer: () => unknown;
+}
+
+/**
+ * Code that does not wait cannot be stopped in the middle. So it is broken off there by an error, and goes on by being
+ * run again from its start, the steps that it did before giving the results that they gave, and doing nothing.
+ */
+function suspendable({ disk, session, drafts }: World, { run }: Operation): Suspendable {
+  const firstName = (names.counter += 1_000);
+  const startedAt = now();
+  const results: unknown[] = [];
+  let answer: unknown;
+  return {
+    answer: () => answer,
+    advance(steps) {
+      const end = results.length + steps;
+      let at = 0;
+      const replaying = Object.entries(disk).map(([name, act]) => [
+        name,
+        (...given: unknown[]) => {
+          if (at === end) throw new Error("stopped");
+          if (at === results.length) results.push((act as (...values: unknown[]) => unknown)(...given));
+          return results[at++];
+        },
+      ]);
+      const later = names.counter;
+      names.counter = firstName;
+      try {
+        answer = run(versionsOn(Object.fromEntries(replaying) as Disk, { drafts, now: () => startedAt }), session);
+        return true;
+      } catch (error) {
+        expect(error).toEqual(new Error("stopped"));
+        return false;
+      } finally {
+        names.counter = later + 1_000;
+      }
+    },
+  };
+}
+
+describe("two writers stand still and go on in turns while a third one works, on a session", () => {
+  const FIRST = [create("a"), update("a", "b"), touch, remove, sweepTombstone, sweepExpired];
+  const SECOND = [create("b"), touch, remove, sweepTombstone, sweepExpired];
+  const THIRD = [create("c"), touch, remove];
+  /** Who goes on, for how long; the rest is in this order. */
+  type Turns = readonly (readonly [who: 0 | 1 | 2, steps: number])[];
+  const SCHEDULES: readonly ((i: number, j: number) => Turns)[] = [
+    (i, j) => [
+      [0, i],
+      [2, Infinity],
+      [1, j],
+      [0, Infinity],
+      [1, Infinity],
+    ],
+    (i, j) => [
+      [0, i],
+      [1, j],
+      [0, Infinity],
+      [2, Infinity],
+      [1, Infinity],
+    ],
+    (i, j) => [
+      [0, i],
+      [1, j],
+      [2, Infinity],
+      [0, Infinity],
+      [1, Infinity],
+    ],
+  ];
+
+  for (const [name, beginning] of Object.entries(BEGINNINGS)) {
+    test(`${name}: everything comes out as if it had been done in some order`, () => {
+      let runs = 0;
+      for (const one of FIRST) {
+        for (const two of SECOND) {
+          for (const three of THIRD) {
+            for (const schedule of SCHEDULES) runs += scheduled(beginning, [one, two, three], schedule);
+          }
+        }
+      }
+      expect(runs).toBeGreaterThan(2_000);
+    });
+  }
+
+  function scheduled(
+    beginning: readonly Operation[],
+    operations: readonly [Operation, Operation, Operation],
+    schedule: (i: number, j: number) => Turns,
+  ): number {
+    let runs = 0;
+    for (let i = 0, ended = false; !ended; i++) {
+      for (let j = 0, inner = false; !inner; j++, runs++) {
+        const world = inMemory();
+        const state = begin(world, beginning);
+        const work = operations.map((operation) => suspendable(world, operation));
+        const turns = schedule(i, j);
+        const finished = turns.map(([who, steps]) => work[who]!.advance(steps));
+        ended = finished[0]!;
+        inner = ended || finished[turns.findIndex(([who]) => who === 1)]!;
+        const story = turns.map(([who, steps]) => `${operations[who].name} (${steps} steps)`).join(", ");
+        const end = versionsOn(world.disk, { drafts: DRAFTS, now }).newest(SESSION)?.text;
+        const seen = outcome(
+          work.map(({ answer }) => answer()),
+          end,
+        );
+        const possible = inAllOrders(state, operations);
+        if (!possible.includes(seen)) expect.fail(`${story}: ${seen}, which is none of ${possible.join(" ")}`);
+        namesUsedOnce(world);
+      }
+    }
+    return runs;
   }
 });
 
@@ -390,14 +526,33 @@ describe("on the file system of this machine", () => {
 
   for (const name of ["that is not there", "that was updated", "that was deleted"] as const) {
     test(`a session ${name} comes out the same as in memory`, () => {
-      const runs = explore(onDisk, BEGINNINGS[name]!, (world) => {
+      const runs = explore(onDisk, BEGINNINGS[name]!, INTRUSIONS.slice(OPERATIONS.length, -4), (world) => {
         expect(readdirSync(world.drafts)).toEqual([]);
         rmSync(dirname(world.drafts), { recursive: true });
       });
-      expect(runs).toBeGreaterThan(250);
+      expect(runs).toBeGreaterThan(100);
     });
   }
 });
+
+/** What may come out when each of them runs at any time. */
+function inAllOrders(state: State, operations: readonly Operation[]): readonly string[] {
+  return permutations([...operations.keys()]).map((order) => {
+    const answers: unknown[] = [];
+    const last = order.reduce<State>((current, index) => {
+      const [given, next] = operations[index]!.model(current);
+      answers[index] = given;
+      return next;
+    }, state);
+    return outcome(answers, last);
+  });
+}
+
+function namesUsedOnce(world: World): void {
+  for (const [path, times] of (world as ReturnType<typeof inMemory>).disk.made) {
+    if (times > 1) expect.fail(`the name ${path} was used ${times} times`);
+  }
+}
 
 function permutations<T>(items: readonly T[]): readonly (readonly T[])[] {
   if (items.length < 2) return [items];

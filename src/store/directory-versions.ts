@@ -42,10 +42,10 @@ export interface VersionStore {
    */
   change<T>(directory: string, decide: (newest: Newest | undefined) => Decision<T>): T;
   /**
-   * Removes a session whose newest version `isOver`; of others only what killed writers left behind. `now`: by the clock
-   * of the machine. Returns the newest version if it was this call that removed it.
+   * Removes a session that ends with a tombstone, if `isOver` says so of its newest version; of others only what killed
+   * writers left behind. What still counts for anybody, a late clock or not, has to be followed by a tombstone first.
    */
-  sweep(directory: string, isOver: (newest: Newest, path: string) => boolean, now: number): Newest | undefined;
+  sweep(directory: string, isOver: (newest: Newest, path: string) => boolean): void;
 }
 
 /** How often a writer lets others go first until it gives up. Each time another one has got through. */
@@ -81,7 +81,7 @@ export function versionsOn(disk: Disk, foundry: Foundry): VersionStore {
       }
       throw outrun();
     },
-    sweep: (directory, isOver, now) => sweep(disk, directory, isOver, now),
+    sweep: (directory, isOver) => sweep(disk, directory, isOver, foundry.now()),
   };
 }
 
@@ -189,30 +189,23 @@ export function writeFile(disk: Disk, path: string, text: string): void {
   }
 }
 
-function sweep(
-  disk: Disk,
-  directory: string,
-  isOver: (newest: Newest, path: string) => boolean,
-  now: number,
-): Newest | undefined {
+function sweep(disk: Disk, directory: string, isOver: (newest: Newest, path: string) => boolean, now: number): void {
   const versions = listed(disk, directory);
   const newest = readNewest(disk, directory, versions);
-  if (versions === undefined || newest === "moved") return undefined;
-  if (newest === undefined || !isOver(newest, join(directory, String(newest.number)))) {
+  if (versions === undefined || newest === "moved") return;
+  if (newest !== undefined && isOver(newest, join(directory, String(newest.number)))) {
+    // Rule 3, as in `append`.
+    removeAll(disk, directory, versions.intents);
+    removeAll(disk, directory, versions.numbers);
+  } else {
     removeAll(
       disk,
       directory,
       versions.intents.filter((intent) => isAbandoned(disk, join(directory, intent), now)),
     );
-    if (newest === undefined) disk.removeDirectory(directory);
-    return undefined;
+    if (newest !== undefined) return;
   }
-  // Rule 3, as in `append`.
-  removeAll(disk, directory, versions.intents);
-  const removed = removeAll(disk, directory, versions.numbers);
-  if (disk.removeDirectory(directory)) return removed ? newest : undefined;
-  // Somebody is here, and may have written on what was over for us and not yet for them.
-  return removed && listed(disk, directory)?.numbers.length === 0 ? newest : undefined;
+  disk.removeDirectory(directory);
 }
 
 /** Whether whoever made a file or directory is gone. */
@@ -240,11 +233,9 @@ function readNewest(disk: Disk, directory: string, versions: Versions | undefine
   return text === undefined ? "moved" : { number, text };
 }
 
-/** Removes files in their order; whether the last of them was there. */
-function removeAll(disk: Disk, directory: string, names: readonly (string | number)[]): boolean {
-  let removed = false;
-  for (const name of names) removed = disk.unlink(join(directory, String(name)));
-  return removed;
+/** Removes files in their order. */
+function removeAll(disk: Disk, directory: string, names: readonly (string | number)[]): void {
+  for (const name of names) disk.unlink(join(directory, String(name)));
 }
 
 /** A name that nobody else uses. */

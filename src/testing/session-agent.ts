@@ -65,8 +65,13 @@ function keep(jar: Map<string, AgentCookie>, line: string): void {
   const [pair = "", ...rest] = line.split(";");
   const [name, value] = halves(pair);
   const attributes = Object.fromEntries(rest.map(halves).map(([key, text]) => [key.toLowerCase(), text]));
-  if (attributes["max-age"] !== undefined && Number(attributes["max-age"]) <= 0) jar.delete(name);
+  if (isOver(attributes)) jar.delete(name);
   else jar.set(name, { value, attributes });
+}
+
+/** `Max-Age` goes before `Expires` (RFC 6265 §5.3). */
+function isOver({ "max-age": maxAge, expires }: Readonly<Record<string, string>>): boolean {
+  return maxAge === undefined ? Date.parse(expires ?? "") <= Date.now() : Number(maxAge) <= 0;
 }
 
 function halves(pair: string): [name: string, value: string] {

@@ -175,6 +175,7 @@ describe.skipIf(executable === undefined)(executable === undefined ? `${title} (
     await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
     await page.goto("/login");
+    await page.locator("#username:focus").waitFor();
     await page.keyboard.type("ada");
     await page.keyboard.press("Tab");
     await page.keyboard.type("lovelace");

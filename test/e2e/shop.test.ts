@@ -131,15 +131,23 @@ describe("two workers", () => {
   test("40 parallel changes of one session over both lose nothing", async () => {
     const guest = visitor();
     await post(guest, "/cart", { item: "hanger", quantity: "1" });
-    const skus = ["hanger", "brush"];
-    const answers = await Promise.all(
-      Array.from({ length: 40 }, (_, index) => post(guest.clone(), "/cart", { item: skus[index % 2]!, quantity: "1" })),
-    );
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([303]));
-    expect(new Set(answers.map(({ headers }) => headers.get("X-Worker"))).size).toBe(2);
+    const workers = new Set<string | null>();
+    let rounds = 0;
+    // A busy machine may let one worker answer a whole round.
+    while (workers.size < 2 && rounds < 10) {
+      rounds++;
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, (_, index) =>
+          post(guest.clone(), "/cart", { item: index % 2 === 0 ? "hanger" : "brush", quantity: "1" }),
+        ),
+      );
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([303]));
+      for (const { headers } of answers) workers.add(headers.get("X-Worker"));
+    }
+    expect(workers.size).toBe(2);
     expect((await json(guest, "/cart"))["items"]).toEqual([
-      { sku: "hanger", quantity: 21 },
-      { sku: "brush", quantity: 20 },
+      { sku: "hanger", quantity: 1 + 20 * rounds },
+      { sku: "brush", quantity: 20 * rounds },
     ]);
   });
 
