@@ -143,6 +143,9 @@ class World {
     const loaded = ++this.#step;
     const loadedId = session.isNew ? undefined : session.id;
     const key = `k${index}`;
+    // The handler takes its time.
+    for (let pauses = this.#choose(3); pauses > 0; pauses--)
+      await new Promise<void>((resume) => this.#waiting.push(resume));
     act(session, action, key);
     const committing = ++this.#step;
     const outcome = await session.commit();
@@ -172,6 +175,7 @@ class World {
     for (const report of this.#reports) this.#count(report);
     const ended = new Set(this.#reports.filter(endsSession).map(({ loadedId }) => loadedId));
     await this.#noResurrection(ended);
+    this.#noFork();
     await this.#noLostUpdate(ended);
     await this.#noDeadSecret();
     if (signedIn && ended.size === 0) await this.#nobodyLoggedOut();
@@ -190,6 +194,14 @@ class World {
       const record = await this.store.read(`user/${id}`, { now: this.clock.now(), fresh: true });
       if (record !== undefined) throw new Error(`resurrected: ${id} was ended and is in the store`);
     }
+  }
+
+  #noFork(): void {
+    const fork = this.#reports.find(
+      ({ action, outcome, loadedId, id }) =>
+        outcome === "written" && loadedId !== undefined && id !== loadedId && action !== "authenticate",
+    );
+    if (fork !== undefined) throw new Error(`resurrected: ${fork.action} on an ended session began another`);
   }
 
   async #noLostUpdate(ended: ReadonlySet<string | undefined>): Promise<void> {

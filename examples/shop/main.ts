@@ -29,6 +29,9 @@ for (let count = 0; count < WORKERS; count++) cluster.fork();
 
 process.on("SIGINT", () => close());
 process.on("SIGTERM", () => close());
+// npm tells its shell to end, and the shell does not tell us: without this the shop would outlive a killed `npm start`.
+const parent = process.ppid;
+if (process.env["npm_lifecycle_event"] === "start") setInterval(() => process.ppid !== parent && close(), 250).unref();
 
 /** What the workers need, checked before there are any. */
 function prepare(): void {

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { bitFlips, contextOf, ENGINES, keyNumber, nodeEngine, webEngine } from "../../test/protection-testbed.ts";
 import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
 import { concat, hex, utf8 } from "../internal/bytes.ts";
-import { hkdfSha512 } from "../internal/crypto.ts";
+import type { Primitives } from "../internal/crypto.ts";
 import { isPromise } from "../internal/maybe-promise.ts";
 import { KeyRing, keyRing } from "./key-ring.ts";
 import type { ProtectionContext, Protector } from "./protection.ts";
@@ -166,7 +166,7 @@ describe.each(ENGINES)("sign() on $name", (engine) => {
   });
 
   test("tells keys apart that happen to have the same id", async () => {
-    const sameIds: typeof hkdfSha512 = (key, salt, info, length) =>
+    const sameIds: Primitives["hkdfSha512"] = (key, salt, info, length) =>
       length === 4 ? new Uint8Array([9, 9, 9, 9]) : engine.primitives.hkdfSha512(key, salt, info, length);
     const old = await bound({ keys: new KeyRing(OTHER, sameIds) }).protect(TEXT);
     expect(await bound({ keys: new KeyRing([KEY, OTHER], sameIds) }).unprotect(old)).toEqual({

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { type Disk, machineDisk } from "./directory-disk.ts";
-import { ABANDONED_AFTER, type Decision, type Newest, type VersionStore, versionsOn } from "./directory-versions.ts";
+import { ABANDONED_AFTER, type Decision, type VersionStore, versionsOn } from "./directory-versions.ts";
 
 /**
  * The protocol of one session, as a register: a text or nothing, texts that begin with `x` being tombstones and those that
@@ -12,11 +12,11 @@ import { ABANDONED_AFTER, type Decision, type Newest, type VersionStore, version
  */
 
 // Names that are the same when a piece of work is done a second time, up to where it was stopped: see `suspendable`.
-const names = vi.hoisted(() => ({ counter: 0 }));
+const random = vi.hoisted(() => ({ counter: 0 }));
 vi.mock("../internal/crypto.ts", () => ({
   randomBytes: (length: number) => {
     const bytes = new Uint8Array(length);
-    new DataView(bytes.buffer).setUint32(0, ++names.counter);
+    new DataView(bytes.buffer).setUint32(0, ++random.counter);
     return bytes;
   },
 }));
@@ -370,7 +370,7 @@ interface Suspendable {
  * run again from its start, the steps that it did before giving the results that they gave, and doing nothing.
  */
 function suspendable({ disk, session, drafts }: World, { run }: Operation): Suspendable {
-  const firstName = (names.counter += 1_000);
+  const firstName = (random.counter += 1_000);
   const startedAt = now();
   const results: unknown[] = [];
   let answer: unknown;
@@ -387,8 +387,8 @@ function suspendable({ disk, session, drafts }: World, { run }: Operation): Susp
           return results[at++];
         },
       ]);
-      const later = names.counter;
-      names.counter = firstName;
+      const later = random.counter;
+      random.counter = firstName;
       try {
         answer = run(versionsOn(Object.fromEntries(replaying) as Disk, { drafts, now: () => startedAt }), session);
         return true;
@@ -396,7 +396,7 @@ function suspendable({ disk, session, drafts }: World, { run }: Operation): Susp
         expect(error).toEqual(new Error("stopped"));
         return false;
       } finally {
-        names.counter = later + 1_000;
+        random.counter = later + 1_000;
       }
     },
   };

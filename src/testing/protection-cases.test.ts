@@ -90,6 +90,45 @@ const FLAWS: Readonly<Record<string, readonly [MakeProtection, string]>> = {
     })),
     "makes tokens of characters that are safe in a cookie and a header",
   ],
+  "remembers in the process what its tokens stand for": [
+    flawed(() => {
+      const kept = new Map<string, string>();
+      return {
+        protect(text) {
+          kept.set(`t${kept.size}`, text);
+          return `t${kept.size - 1}`;
+        },
+        unprotect(token) {
+          const text = kept.get(token);
+          return text === undefined ? undefined : { text, outdated: false };
+        },
+      };
+    }),
+    "opens tokens of another process with the same keys",
+  ],
+  "takes a token that comes twice": [
+    flawed((real) => ({
+      unprotect(token) {
+        const half = token.slice(0, token.length / 2);
+        return real.unprotect(token === half + half ? half : token);
+      },
+    })),
+    "refuses every beginning and every end of a token, and a token twice",
+  ],
+  "protects a text piece by piece": [
+    flawed((real) => ({
+      async protect(text) {
+        return `${await real.protect(text.slice(0, 12))}.${await real.protect(text.slice(12))}`;
+      },
+      async unprotect(token) {
+        const [a, b, c, d, ...more] = token.split(".");
+        const [one, two] = [await real.unprotect(`${a}.${b}`), await real.unprotect(`${c}.${d}`)];
+        if (one === undefined || two === undefined || more.length > 0) return undefined;
+        return { text: one.text + two.text, outdated: one.outdated };
+      },
+    })),
+    "refuses the halves of two tokens put together",
+  ],
   "works once": [
     flawed((real) => {
       const seen = new Set<string>();
@@ -146,7 +185,7 @@ const FLAWS: Readonly<Record<string, readonly [MakeProtection, string]>> = {
       return {
         async protect(text) {
           latest = text;
-          await null;
+          await Promise.resolve();
           return real.protect(latest);
         },
       };
@@ -161,14 +200,8 @@ describe("the kit finds a protection out that", () => {
     await expect(found?.run(make)).rejects.toThrow(/ must /);
   });
 
-  test("and each of its cases finds out something", () => {
-    const passed = new Set(Object.values(FLAWS).map(([, name]) => name));
-    const silent = protectionCases.map(({ name }) => name).filter((name) => !passed.has(name));
-    // Both are about tokens that sign() would have to be changed in itself to get wrong.
-    expect(silent).toEqual([
-      "opens tokens of another process with the same keys",
-      "refuses every beginning and every end of a token, and a token twice",
-      "refuses the halves of two tokens put together",
-    ]);
+  test("and so each of its cases finds something out", () => {
+    const used = new Set(Object.values(FLAWS).map(([, name]) => name));
+    expect(protectionCases.filter(({ name }) => !used.has(name))).toEqual([]);
   });
 });

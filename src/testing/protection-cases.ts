@@ -104,7 +104,7 @@ export const protectionCases: readonly ProtectionCase[] = [
       for (const text of TEXTS) {
         const token = await protector.protect(text);
         ensure(token !== "", "a token must not be empty");
-        ensure(SAFE.test(token), "a token may have A-Z a-z 0-9 - _ . only");
+        ensure(SAFE.test(token), "a token must have A-Z a-z 0-9 - _ . only");
       }
     },
   },
@@ -189,8 +189,8 @@ export const protectionCases: readonly ProtectionCase[] = [
   {
     name: "serves several definitions at a time, each by itself",
     async run(make) {
-      const protection = make();
-      const [user, admin] = [bound(protection, { name: "user" }), bound(protection, { name: "admin" })];
+      const [protection, keys] = [make(), newRing()];
+      const [user, admin] = [bound(protection, { name: "user", keys }), bound(protection, { name: "admin", keys })];
       const [userToken, adminToken] = [await user.protect("user"), await admin.protect("admin")];
       await opens(user, userToken, "user");
       await opens(admin, adminToken, "admin");
