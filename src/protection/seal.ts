@@ -166,7 +166,7 @@ function unsealer(ring: KeyRing, derive: Derive, limit: number, parts: SealParts
 
   function* openerOf(token: string, head: Uint8Array): Steps<ReadyKey | undefined> {
     const known = openers.get(token.slice(0, PLACE_CHARACTERS));
-    if (known !== undefined) {
+    if (known !== undefined && ring.standing(known.key) !== "removed") {
       return equalBytes(known.head, head) ? known : undefined;
     }
     for (const key of yield* settled(ring.find(head.subarray(ID_AT, SALT_AT)))) {

@@ -60,7 +60,7 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
 
   function split(bytes: Secret, outdated: boolean): ParsedToken {
     const at = bytes.length - SECRET_BYTES;
-    return { id: encodeBase64url(bytes.subarray(0, at)), secret: bytes.slice(at), outdated };
+    return { id: encodeBase64url(bytes.subarray(0, at)), secret: bytes.subarray(at), outdated };
   }
 
   function hasLength(length: number): boolean {

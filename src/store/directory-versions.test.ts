@@ -64,11 +64,11 @@ function memoryDisk(): Disk & { readonly paths: () => readonly string[]; readonl
     isDirectory: (path) => directories.has(path),
     list(path) {
       if (!directories.has(path)) return undefined;
-      const names = (wanted: Map<string, unknown>) =>
+      const named = (wanted: Map<string, unknown>) =>
         inside(path)
           .filter((found) => wanted.has(found))
           .map((found) => found.slice(path.length + 1));
-      return { files: names(files), directories: names(directories) };
+      return { files: named(files), directories: named(directories) };
     },
     read: (path) => files.get(path)?.text,
     modifiedAt: (path) => (files.has(path) || directories.has(path) ? 0 : undefined),
@@ -473,6 +473,54 @@ describe("two writers stand still and go on in turns while a third one works, on
       }
     }
     return runs;
+  }
+});
+
+describe("writers stand still and go on in any turns", () => {
+  const CASTS: readonly (readonly Operation[])[] = [
+    [create("a"), create("b"), remove, sweepTombstone, touch],
+    [touch, touch, touch, touch, remove],
+    [update("a", "b"), touch, update("b", "c"), touch, sweepExpired],
+    [remove, sweepTombstone, create("a"), sweepTombstone, create("b")],
+    [sweepExpired, create("a"), touch, remove, create("b")],
+  ];
+  const RUNS = Number(process.env["COATCHECK_RUNS"] ?? 3_000);
+
+  for (const [i, cast] of CASTS.entries()) {
+    test(`${cast.map(({ name }) => name).join(", ")}: as if it had been done in some order`, () => {
+      const random = generator(i + 1);
+      for (let run = 0; run < RUNS; run++) {
+        const beginnings = Object.values(BEGINNINGS);
+        const world = inMemory();
+        const state = begin(world, beginnings[random(beginnings.length)]!);
+        const work = cast.map((operation) => suspendable(world, operation));
+        const turns = [];
+        for (const waiting = new Set(cast.keys()); waiting.size > 0;) {
+          const who = [...waiting][random(waiting.size)]!;
+          const steps = 1 + random(8);
+          turns.push(`${cast[who]!.name} (${steps} steps)`);
+          if (work[who]!.advance(steps)) waiting.delete(who);
+        }
+        const end = versionsOn(world.disk, { drafts: DRAFTS, now }).newest(SESSION)?.text;
+        const seen = outcome(
+          work.map(({ answer }) => answer()),
+          end,
+        );
+        if (!inAllOrders(state, cast).includes(seen)) expect.fail(`${turns.join(", ")}: ${seen}`);
+        namesUsedOnce(world);
+      }
+    });
+  }
+
+  /** A small generator of numbers (mulberry32), the same ones every time. */
+  function generator(seed: number): (below: number) => number {
+    let state = seed;
+    return (below) => {
+      state = (state + 0x6d2b79f5) | 0;
+      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+      return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+    };
   }
 });
 

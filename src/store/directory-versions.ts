@@ -196,7 +196,7 @@ function sweep(disk: Disk, directory: string, isOver: (newest: Newest, path: str
   if (newest !== undefined && isOver(newest, join(directory, String(newest.number)))) {
     // Rule 3, as in `append`.
     removeAll(disk, directory, versions.intents);
-    removeAll(disk, directory, versions.numbers.toReversed());
+    removeAll(disk, directory, versions.numbers);
   } else {
     removeAll(
       disk,
