@@ -42,10 +42,11 @@ async function serving(app: Express, work: (agent: SessionAgent) => Promise<void
   }
 }
 
-/** An error handler that tells what it was given. */
+/** An error handler that tells what it was given, and takes its time to answer. */
 function telling(errors: unknown[]): ErrorRequestHandler {
-  return (error, _req, res, _next) => {
+  return async (error, _req, res, _next) => {
     errors.push(error);
+    for (let turns = 0; turns < 3; turns++) await turn();
     res.status(503).send("the app's error page");
   };
 }

@@ -56,7 +56,7 @@ export function tokenMac(context: TokenMacContext, engine: Primitives["hmac"] = 
     for (const key of yield* settled(ring.find(given.subarray(0, HINT_BYTES)))) {
       if (!equalBytes(given, yield* tagBy(key, bytes))) continue;
       const standing = ring.standing(key);
-      return standing === "removed" ? "outdated" : standing;
+      return standing === "removed" ? "forged" : standing;
     }
     return "forged";
   }

@@ -1,14 +1,23 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
 import { emptyTally, interleave } from "../../test/interleavings.ts";
 import type { SessionStore } from "../index.ts";
 import type { Clock } from "../internal/clock.ts";
+import { directoryStore } from "../store/directory.ts";
 import { memoryStore } from "../store/memory.ts";
 
 const RUNS = Number(process.env["RUNS"] ?? 10_000);
 
+const folder = mkdtempSync(join(tmpdir(), "coatcheck-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+let places = 0;
+
 const stores: Record<string, (clock: Clock) => SessionStore> = {
   memoryStore: (clock) => memoryStore({ clock }),
+  directoryStore: (clock) => directoryStore(join(folder, String(places++)), { clock }),
 };
 
 test.each(Object.entries(stores))(
