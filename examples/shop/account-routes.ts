@@ -21,23 +21,14 @@ export function accountRoutes(user: ShopSessions): Router {
 
   router.post("/login", async (req, res) => {
     const username = field(req, "username") ?? "";
-    if (!(await isPassword(username, field(req, "password") ?? ""))) return refuse(req, res, username);
+    // Looked at before the slow part: of a double click both requests then know the guest's cart.
     const session = await user.from(req);
+    if (!(await isPassword(username, field(req, "password") ?? ""))) return refuse(req, res, session, username);
     // The guest's cart stays, the guest's token is dead from here on.
     session.authenticate(username, { level: "password" });
     say(session, `Welcome, ${username}.`);
     res.redirect(303, "/account");
   });
-
-  async function refuse(req: Request, res: Response, username: string): Promise<void> {
-    const session = await user.from(req);
-    const message = "That username and password do not belong together.";
-    answer(req, res, {
-      status: 401,
-      json: () => ({ error: "wrong_credentials", message }),
-      page: () => loginPage(viewOf(session), username),
-    });
-  }
 
   router.get("/account", async (req, res) => {
     const session = await user.from(req);
@@ -88,4 +79,13 @@ function turnAway(req: Request, res: Response): void {
     .status(401)
     .vary("Accept")
     .json({ error: "not_signed_in", message: "Sign in first: POST /login with username and password." });
+}
+
+function refuse(req: Request, res: Response, session: Session<ShopData>, username: string): void {
+  const message = "That username and password do not belong together.";
+  answer(req, res, {
+    status: 401,
+    json: () => ({ error: "wrong_credentials", message }),
+    page: () => loginPage(viewOf(session), username),
+  });
 }

@@ -32,5 +32,5 @@ export function openSessions(dataDir: string): { readonly user: ShopSessions; re
     absoluteTimeout: "12h",
     renewalTimeout: "15m",
   });
-  return { user, close: async () => await store.close?.() };
+  return { user, close: async () => await store.close() };
 }

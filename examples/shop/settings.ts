@@ -19,16 +19,21 @@ export function settingsOf(env: Readonly<Record<string, string | undefined>>): S
 
 /** Why the shop cannot open, in a sentence for whoever started it. */
 export function whyNot(error: unknown, settings: Settings | undefined): string {
-  const message = error instanceof Error ? error.message : String(error);
-  if (settings === undefined) return message;
+  if (settings === undefined) return messageOf(error);
   const { port, dataDir } = settings;
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   if (code === "EADDRINUSE") return `Port ${port} is in use. Choose another: PORT=${port + 1} npm start`;
   if (code === "EACCES" && isPrivileged(port))
     return `Port ${port} is for administrators. Choose another: PORT=3000 npm start`;
-  return `The shop cannot open with its data in ${dataDir}: ${message}`;
+  return `The shop cannot open with its data in ${dataDir}: ${messageOf(error)}`;
 }
 
 function isPrivileged(port: number): boolean {
   return port > 0 && port < 1024;
+}
+
+/** What a store threw is the cause of the `StoreError` that says so. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
 }

@@ -9,13 +9,15 @@ const GRACE_MS = 3000;
 const { port, dataDir } = settingsOf(process.env);
 
 try {
-  serve();
+  await serve();
 } catch (error) {
   fail(error);
 }
 
-function serve(): void {
+async function serve(): Promise<void> {
   const { user, close } = openSessions(dataDir);
+  // The store opens its file when it is first asked: now, rather than for the first visitor.
+  await user.manager.count();
   const server = createServer(shop(user));
   // A new connection for each request: so a visitor meets both workers, as behind any load balancer.
   server.maxRequestsPerSocket = 1;

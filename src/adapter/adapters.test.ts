@@ -246,10 +246,10 @@ const onTheWeb: readonly [string, AdapterUnderTest][] = [
   ["/fetch called directly", directly],
 ];
 
-describe.each([...onNode, ...onTheWeb])("coatcheck%s", (_, make) => {
+describe.each([...onNode, ...onTheWeb])("coatcheck%s keeps P4, P8, P10, P14, P20, P21, P22", (_, make) => {
   test.each(adapterCases)("$name", ({ run }) => run(make));
 });
 
-describe.each(onNode)("coatcheck%s", (_, make) => {
+describe.each(onNode)("coatcheck%s holds the response (P20)", (_, make) => {
   test.each(nodeAdapterCases)("$name", ({ run }) => run(make));
 });

@@ -17,9 +17,9 @@ export type ExpressMiddleware = (req: IncomingMessage, res: ServerResponse, next
  *
  * Express does not tell its middleware when a handler throws. A response with a status of 500 or above counts as one: then
  * `destroy`, `authenticate` and `regenerate` are kept and changed data is not, unless the handler called
- * `await session.commit()` itself. A session that cannot be saved goes to Express's error handlers, with `status` 503 for a
- * failing store. With Express 4, whose handlers may not reject, a session that cannot be *read* goes there too, and `from()`
- * never answers.
+ * `await session.commit()` itself. A session that cannot be saved goes to the error handlers of the app or router where this
+ * middleware is installed, with `status` 503 for a failing store. With Express 4, whose handlers may not reject, a session
+ * that cannot be *read* goes there too, and `from()` never answers.
  *
  * @example
  * ```ts

@@ -15,8 +15,6 @@ export interface BoundedCache<Key, Value extends object> {
   get(key: Key): Value | undefined;
   /** Keeps a value, and forgets others when there are too many. */
   set(key: Key, value: Value): void;
-  /** Forgets a key. */
-  delete(key: Key): void;
 }
 
 /** A cache of at most `limit` entries; 0 keeps nothing. */
@@ -42,9 +40,5 @@ export function boundedCache<Key, Value extends object>(limit: number): BoundedC
       return aged;
     },
     set: put,
-    delete(key) {
-      young.delete(key);
-      old.delete(key);
-    },
   };
 }

@@ -57,7 +57,7 @@ export function keyedMacs(options: KeyedMacOptions): (key: RingKey) => MaybeProm
 export interface OpenedTokens {
   /** What was opened, if it was and its key is still in the ring. */
   get(token: string): Unprotected | undefined;
-  /** Keeps what was opened by a key. Undefined, and nothing kept, when that key left the ring while we were at it. */
+  /** Keeps what a key opened, and gives it back: undefined when that key has left the ring in the meantime. */
   add(token: string, text: string, key: RingKey): Unprotected | undefined;
 }
 
@@ -73,15 +73,11 @@ export function openedTokens(ring: KeyRing, limit: number): OpenedTokens {
   return {
     get(token) {
       const known = cache.get(token);
-      if (known === undefined) return undefined;
-      const judged = judge(known.text, known.key);
-      if (judged === undefined) cache.delete(token);
-      return judged;
+      return known === undefined ? undefined : judge(known.text, known.key);
     },
     add(token, text, key) {
-      const judged = judge(text, key);
-      if (judged !== undefined) cache.set(token, { text, key });
-      return judged;
+      cache.set(token, { text, key });
+      return judge(text, key);
     },
   };
 }

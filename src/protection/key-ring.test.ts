@@ -113,6 +113,7 @@ describe("keyRing() refuses, by a TypeError that names `keys` and says how to ma
     "a passphrase in small letters": "correct-horse-battery-staple-correct-horse-battery-staple",
     "a passphrase in capitals": "CORRECT_HORSE_BATTERY_STAPLE_CORRECT_HORSE_BATTERY_STAPLE",
     "a passphrase in camel case": "CorrectHorseBatteryStapleCorrectHorseBatteryStapleXy",
+    "random letters of one case": Array.from(randomBytes(60), (byte) => (byte % 36).toString(36)).join(""),
     "a name": "ThisIsTheSecretKeyOfOurProductionServersDoNotShare",
     "a name with a number": "MyVerySecretSessionKeyForTheProductionServer2026",
     "a placeholder": "ChangeMeBeforeYouDeployThisApplicationToProduction",

@@ -109,7 +109,7 @@ describe.each(ENGINES)("seal() on $name", (engine) => {
     }
   });
 
-  test("A8: refuses another version and an unknown key id, without deriving anything", async () => {
+  test("A8: refuses another version, an unknown key id and what is too short, without deriving anything", async () => {
     const derive = vi.fn(engine.primitives.hkdfSha512);
     const ring = new KeyRing(KEY, derive);
     await ring.ids();
@@ -120,6 +120,7 @@ describe.each(ENGINES)("seal() on $name", (engine) => {
       expect(await reader.unprotect(encodeBase64url(bytes.with(0, version)))).toBeUndefined();
     }
     expect(await reader.unprotect(encodeBase64url(bytes.with(1, bytes[1]! ^ 1)))).toBeUndefined();
+    expect(await reader.unprotect(encodeBase64url(bytes.subarray(0, 64)))).toBeUndefined();
     expect(derive).not.toHaveBeenCalled();
   });
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { bitFlips, ENGINES, keyNumber } from "../../test/protection-testbed.ts";
 import { concat, hex } from "../internal/bytes.ts";
+import type { Primitives } from "../internal/crypto.ts";
 import { isPromise } from "../internal/maybe-promise.ts";
 import { keyRing, type KeyRing } from "./key-ring.ts";
 import { tokenMac } from "./token-mac.ts";
@@ -62,6 +63,16 @@ describe.each(ENGINES)("the token MAC on $name", (engine) => {
     expect(await mac.verify(BYTES, fresh)).toBe("current");
     keys.replace([KEY, OTHER]);
     expect([await mac.verify(BYTES, old), await mac.verify(BYTES, fresh)]).toEqual(["current", "outdated"]);
+  });
+
+  test("P26: a key that is removed while a tag is being checked does not verify it", async () => {
+    const keys = engine.ring(KEY);
+    const tag = await engine.mac(keys).tag(BYTES);
+    const removing: Primitives["hmac"] = (hash, key) => {
+      const mac = engine.primitives.hmac(hash, key);
+      return (data) => (keys.replace(OTHER), mac(data));
+    };
+    expect(await tokenMac({ keys, name: "user", audience: "" }, removing).verify(BYTES, tag)).toBe("forged");
   });
 
   test("P5: tries all keys that have the same hint", async () => {

@@ -21,7 +21,7 @@ import {
 import { firstSecrets, FRESH, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
 import { touchDue } from "./policy.ts";
 import type { Content, SessionRecord } from "./record.ts";
-import type { SessionState } from "./state.ts";
+import { settle, taskOf, type SessionState, type Task } from "./state.ts";
 import { newSecret, type Secret } from "./token.ts";
 import type { CommitContext, Tracked } from "./tracker.ts";
 import { isDataVerb, replay, type Draft } from "./verbs.ts";
@@ -59,12 +59,16 @@ function* committed(byId: ById, state: State, context: CommitContext): Steps<Tra
 }
 
 function* written(byId: ById, state: State, context: CommitContext): Steps<Step> {
-  const { base, draft, log } = state;
+  const { base } = state;
+  const task = taskOf(state);
+  const { draft, log } = task;
   if (base === undefined)
-    return isEmpty(draft) || !mayBegin(state) ? lost(byId, state) : yield* created(byId, state, context);
-  if (log.length === 0) return yield* maintained(byId, state, base, context);
-  if (!draft.separate) return yield* updated(byId, state, base, context);
-  const step = yield* created(byId, state, context);
+    return isEmpty(draft) || (state.gone && !signsIn(task))
+      ? lost(byId, state)
+      : yield* created(byId, state, task, context);
+  if (log.length === 0) return yield* maintained(byId, state, base, task, context);
+  if (!draft.separate) return yield* updated(byId, state, base, task, context);
+  const step = yield* created(byId, state, task, context);
   yield* removed(byId, base);
   return step;
 }
@@ -74,8 +78,8 @@ function isEmpty({ data, subject, flash }: Draft): boolean {
 }
 
 /** A request whose session turned out to be gone begins a new one only by signing in (P13, P15). */
-function mayBegin({ gone, log }: State): boolean {
-  return !gone || log.some(({ kind }) => kind === "authenticate");
+function signsIn({ log }: Task): boolean {
+  return log.some(({ kind }) => kind === "authenticate");
 }
 
 /** What was done is not written: there is nothing to write, or nowhere to write it. */
@@ -109,9 +113,9 @@ function* removed(byId: ById, { id, stored, content }: ByIdBase): Steps<void> {
 
 // --- a new record -------------------------------------------------------------------------------------------------------
 
-function* created(byId: ById, state: State, { carrier }: CommitContext): Steps<Step> {
+function* created(byId: ById, state: State, task: Task, { carrier }: CommitContext): Steps<Step> {
   carrier.require();
-  const { draft } = state;
+  const { draft } = task;
   const now = byId.clock.now();
   const secret = newSecret();
   const mine = yield* settled(byId.codec.verifier(secret));
@@ -120,11 +124,11 @@ function* created(byId: ById, state: State, { carrier }: CommitContext): Steps<S
   for (let tries = 0; tries < 3; tries++) {
     const id = state.id ?? byId.codec.newId();
     const base = baseOf(byId, { id, stored, record, secret, mine, proof: "current", outdated: false });
-    state.unsettled = { base, verbs: state.log.length, owed: true };
+    state.unsettled = { base, task, owed: true };
     if (yield* settled(byId.calls.create(keyOf(byId, id), stored))) {
       byId.events.emit("created", { id, subject: draft.subject });
       if (draft.subject !== undefined) byId.events.emit("authenticated", { id, subject: draft.subject });
-      settle(state, base, state.log.length);
+      done(state, base, task);
       return { outcome: "written", owed: secret };
     }
     state.id = undefined;
@@ -136,27 +140,27 @@ function* created(byId: ById, state: State, { carrier }: CommitContext): Steps<S
 
 // --- a record that exists -----------------------------------------------------------------------------------------------
 
-function* updated(byId: ById, state: State, loaded: ByIdBase, context: CommitContext): Steps<Step> {
-  if (state.draft.rotated !== undefined) context.carrier.require();
+function* updated(byId: ById, state: State, loaded: ByIdBase, task: Task, context: CommitContext): Steps<Step> {
+  if (task.draft.rotated !== undefined) context.carrier.require();
   const version = newVersion();
   const rotation = newSecret();
   const deadline = byId.clock.now() + byId.timeout;
   let base = loaded;
-  let { draft } = state;
+  let { draft } = task;
   for (let tries = 1; ; tries++) {
     const change = yield* changedSecrets(byId, state, base, draft, context, rotation);
     const next = nextBase(byId, base, draft, change, version);
-    state.unsettled = { base: next, verbs: state.log.length, owed: change.change === "replaced" };
+    state.unsettled = { base: next, task, owed: change.change === "replaced" };
     const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
-    if (outcome === "ok") return accepted(byId, state, next, change, draft);
+    if (outcome === "ok") return accepted(byId, state, next, change, task);
     const fresh = outcome === "gone" ? undefined : yield* freshBase(byId, base, version);
-    if (fresh === "ours") return accepted(byId, state, next, change, draft);
+    if (fresh === "ours") return accepted(byId, state, next, change, task);
     state.unsettled = undefined;
-    if (fresh === undefined) return yield* vanished(byId, state, loaded, context);
+    if (fresh === undefined) return yield* vanished(byId, state, loaded, task, context);
     byId.events.emit("conflict", { id: base.id, subject: base.content.subject });
     if (byId.concurrency === "reject") throw new ConflictError("rejected");
     if (byId.clock.now() >= deadline) throw new ConflictError("retries");
-    if (byId.concurrency === "merge") draft = merged(byId, state, fresh);
+    if (byId.concurrency === "merge") draft = merged(byId, task, fresh);
     base = fresh;
     yield* pause(byId, tries);
   }
@@ -189,17 +193,18 @@ function nextBase(byId: ById, base: ByIdBase, content: Content, change: SecretsC
   return baseOf(byId, { ...base, stored, record, secret: change.owed, mine, proof: "current", outdated: false });
 }
 
-function accepted(byId: ById, state: State, next: ByIdBase, { change, owed }: SecretsChange, draft: Draft): Step {
-  const detail = { id: next.id, subject: draft.subject };
-  if (draft.rotated !== undefined) byId.events.emit(draft.rotated, detail);
-  if (state.log.some(isDataVerb)) byId.events.emit("updated", detail);
+function accepted(byId: ById, state: State, next: ByIdBase, { change, owed }: SecretsChange, task: Task): Step {
+  const { rotated, subject } = task.draft;
+  const detail = { id: next.id, subject };
+  if (rotated !== undefined) byId.events.emit(rotated, detail);
+  if (task.log.some(isDataVerb)) byId.events.emit("updated", detail);
   if (change === "confirmed" || change === "renewed") byId.events.emit(change, detail);
-  settle(state, next, state.log.length);
+  done(state, next, task);
   return { outcome: "written", owed };
 }
 
 /** The request's verbs on what the other request wrote (P12, P17). */
-function merged(byId: ById, { log }: State, fresh: ByIdBase): Draft {
+function merged(byId: ById, { log }: Task, fresh: ByIdBase): Draft {
   try {
     const draft = replay(log, fresh.content);
     return draft.data === undefined ? draft : { ...draft, data: byId.shape.accept(draft.data) };
@@ -208,11 +213,17 @@ function merged(byId: ById, { log }: State, fresh: ByIdBase): Draft {
   }
 }
 
-function* vanished(byId: ById, state: State, { id, content }: ByIdBase, context: CommitContext): Steps<Step> {
+function* vanished(
+  byId: ById,
+  state: State,
+  { id, content }: ByIdBase,
+  task: Task,
+  context: CommitContext,
+): Steps<Step> {
   byId.events.emit("gone", { id, subject: content.subject });
   state.base = undefined;
   state.gone = true;
-  if (mayBegin(state)) return yield* created(byId, state, context);
+  if (signsIn(task)) return yield* created(byId, state, task, context);
   state.log = [];
   return GONE;
 }
@@ -227,15 +238,15 @@ function* pause({ clock }: ById, tries: number): Steps<void> {
 // --- a record that nobody changed ---------------------------------------------------------------------------------------
 
 /** What a request that only looked may still have to write (P22). The response does not depend on it. */
-function* maintained(byId: ById, state: State, base: ByIdBase, { carrier }: CommitContext): Steps<Step> {
+function* maintained(byId: ById, state: State, base: ByIdBase, task: Task, { carrier }: CommitContext): Steps<Step> {
   const how = { renews: carrier.renews, arrivedAt: state.exchange.arrivedAt };
   const change = yield* maintainedSecrets(byId, base, how);
   if (change.change !== undefined) {
     const next = nextBase(byId, base, base.content, change, newVersion());
-    return (yield* bestEffort(secretsWritten(byId, state, base, next, change, how))) ?? UNCHANGED;
+    return (yield* bestEffort(secretsWritten(byId, state, base, next, change, task, how))) ?? UNCHANGED;
   }
   if (touchDue(byId.policy, base.content, base.expiresAt, byId.clock.now())) {
-    if ((yield* bestEffort(touched(byId, state, base))) === false) return UNCHANGED;
+    if ((yield* bestEffort(touched(byId, state, base, task))) === false) return UNCHANGED;
   }
   const owed = change.owed ?? (mayReissue(byId, base, how) ? base.secret : undefined);
   if (owed === undefined || (yield* bestEffort(stillHolds(byId, base))) !== true) return UNCHANGED;
@@ -267,12 +278,13 @@ function* secretsWritten(
   base: ByIdBase,
   next: ByIdBase,
   { change, owed }: SecretsChange,
+  task: Task,
   how: { renews: boolean; arrivedAt: number },
 ): Steps<Step> {
   const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
   if (outcome === "ok" && change !== undefined && change !== "replaced") {
     byId.events.emit(change, { id: base.id, subject: base.content.subject });
-    settle(state, next, 0);
+    done(state, next, task);
     return { outcome: "unchanged", owed };
   }
   if (change === "confirmed") return UNCHANGED;
@@ -282,11 +294,11 @@ function* secretsWritten(
   return theirs === undefined || theirs.change !== undefined ? UNCHANGED : { outcome: "unchanged", owed: theirs.owed };
 }
 
-function* touched(byId: ById, state: State, base: ByIdBase): Steps<boolean> {
+function* touched(byId: ById, state: State, base: ByIdBase, task: Task): Steps<boolean> {
   const { expiresAt } = toStored(byId, base.record, base.stored.version, byId.clock.now());
   const exists = yield* settled(byId.calls.touch(keyOf(byId, base.id), expiresAt));
   byId.events.emit(exists ? "touched" : "gone", { id: base.id, subject: base.content.subject });
-  if (exists) settle(state, { ...base, stored: { ...base.stored, expiresAt }, expiresAt }, 0);
+  if (exists) done(state, { ...base, stored: { ...base.stored, expiresAt }, expiresAt }, task);
   else {
     state.base = undefined;
     state.gone = true;
@@ -300,21 +312,18 @@ function* touched(byId: ById, state: State, base: ByIdBase): Steps<boolean> {
 function* settledAttempt(byId: ById, state: State): Steps<Secret | undefined> {
   const { unsettled } = state;
   if (unsettled === undefined) return undefined;
-  const { base, verbs, owed } = unsettled;
+  const { base, task, owed } = unsettled;
   const stored = yield* settled(freshlyRead(byId, base));
   state.unsettled = undefined;
   if (stored?.version !== base.stored.version) return undefined;
-  settle(state, base, verbs);
+  settle(state, base, task);
   return owed ? base.secret : undefined;
 }
 
-/** The first `verbs` of the log are in the store, which now holds `base`. */
-function settle(state: State, base: ByIdBase, verbs: number): void {
+/** The store has it. */
+function done(state: State, base: ByIdBase, task: Task): void {
   state.unsettled = undefined;
-  state.base = base;
-  state.id = undefined;
-  state.log = state.log.slice(verbs);
-  state.draft = replay(state.log, base.content);
+  settle(state, base, task);
 }
 
 function contentOf({ data, flash, subject, level, createdAt, authenticatedAt }: Content): Content {

@@ -15,7 +15,7 @@ import { absoluteEnd, nextExpiry, type Policy } from "./policy.ts";
 import { isFlash, type Content } from "./record.ts";
 import type { Revocation } from "./revocation.ts";
 import type { Shape } from "./shape.ts";
-import type { Base, SessionState } from "./state.ts";
+import { settle, taskOf, type Base, type SessionState, type Task } from "./state.ts";
 import type { CommitContext, Loaded, Tracked, Tracker } from "./tracker.ts";
 import { isDataVerb, replay, type Draft } from "./verbs.ts";
 
@@ -118,10 +118,11 @@ function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitC
       base?.content ?? { ...state.draft, data: undefined, flash: [], subject: undefined },
     );
   }
-  const { base, draft, log } = state;
-  if (log.length > 0 && !(base === undefined && isEmpty(draft))) {
+  const { base } = state;
+  const task = taskOf(state);
+  if (task.log.length > 0 && !(base === undefined && isEmpty(task.draft))) {
     carrier.require();
-    return yield* issued(byValue, state);
+    return yield* issued(byValue, state, task);
   }
   state.log = [];
   return base !== undefined && carrier.renews ? yield* maintained(byValue, base) : { outcome: "unchanged" };
@@ -144,8 +145,9 @@ function* endedEarly({ revocation, policy }: ByValue, { id, content }: ByValueBa
 }
 
 /** A new token, with what the request did. */
-function* issued(byValue: ByValue, state: State): Steps<Tracked> {
-  const { base, draft } = state;
+function* issued(byValue: ByValue, state: State, task: Task): Steps<Tracked> {
+  const { base } = state;
+  const { draft } = task;
   const now = byValue.clock.now();
   const anew = base === undefined || draft.rotated !== undefined;
   const id = anew ? (state.id ?? byValue.newId()) : base.id;
@@ -154,21 +156,11 @@ function* issued(byValue: ByValue, state: State): Steps<Tracked> {
   const idleToken = yield* idleTokenOf(byValue, id, now);
   // The token that this one replaces is ended last: should that fail, nothing goes out and the old one still holds.
   if (anew && base !== undefined) yield* endedEarly(byValue, base);
-  announce(byValue, state, id);
+  announce(byValue, base, task, id);
   const { policy } = byValue;
   const seenAt = byValue.idle === undefined ? undefined : now;
-  state.base = {
-    id,
-    content: draft,
-    expiresAt: nextExpiry(policy, draft, now),
-    lastSeenAt: now,
-    epoch,
-    outdated: false,
-    seenAt,
-  };
-  state.id = undefined;
-  state.log = [];
-  state.draft = { ...draft, rotated: undefined, separate: false };
+  const expiresAt = nextExpiry(policy, draft, now);
+  settle(state, { id, content: draft, expiresAt, lastSeenAt: now, epoch, outdated: false, seenAt }, task);
   return { outcome: "written", token, idleToken };
 }
 
@@ -177,7 +169,7 @@ function* epochOf({ revocation }: ByValue, base: ByValueBase | undefined, draft:
   return draft.rotated === "authenticated" || base === undefined ? yield* revocation.epoch(draft.subject) : base.epoch;
 }
 
-function announce({ events }: ByValue, { base, draft, log }: State, id: string): void {
+function announce({ events }: ByValue, base: Base | undefined, { draft, log }: Task, id: string): void {
   const detail = { id, subject: draft.subject };
   if (base === undefined) events.emit("created", detail);
   if (draft.rotated !== undefined) events.emit(draft.rotated, detail);

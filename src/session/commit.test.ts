@@ -716,3 +716,50 @@ describe("the registry", () => {
     expect(await cart.manager.list("ada")).toEqual([]);
   });
 });
+
+describe("a handler that goes on while a commit is under way", () => {
+  const slow = (it: ReturnType<typeof setup>): ReturnType<typeof gate> => {
+    const waiting = gate();
+    it.store.after = (verb) => (verb === "update" || verb === "create" ? waiting.opened : undefined);
+    return waiting;
+  };
+
+  test("what it does meanwhile is not lost: it belongs to the next commit", async () => {
+    for (const existing of [false, true]) {
+      const it = setup();
+      if (existing) await it.browser.visit(it.user, (session) => session.set({ visits: 1 }));
+      const waiting = slow(it);
+      const visit = it.browser.arrive();
+      const session = await visit.from(it.user);
+      session.patch({ name: "Ada" });
+      const committing = session.commit();
+      await it.clock.advanceAsync(1);
+      session.patch({ theme: "dark" });
+      waiting.open();
+      expect(await committing).toBe("written");
+      expect(session.data).toMatchObject({ name: "Ada", theme: "dark" });
+      (await visit.answer()).deliver();
+      expect(await it.browser.visit(it.user, ({ data }) => data)).toMatchObject({ name: "Ada", theme: "dark" });
+    }
+  });
+
+  test("P14: a destroy() meanwhile ends what is being written, a new session too", async () => {
+    for (const existing of [false, true]) {
+      const it = setup();
+      if (existing) await signIn(it);
+      const waiting = slow(it);
+      const visit = it.browser.arrive();
+      const session = await visit.from(it.user);
+      session.patch({ name: "Ada" });
+      const committing = session.commit();
+      await it.clock.advanceAsync(1);
+      session.destroy();
+      waiting.open();
+      await committing;
+      it.store.after = () => undefined;
+      (await visit.answer()).deliver();
+      expect(it.browser.jar.size).toBe(0);
+      expect(await it.user.manager.count()).toBe(0);
+    }
+  });
+});

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -8,16 +8,22 @@ import type { SessionStore } from "../index.ts";
 import type { Clock } from "../internal/clock.ts";
 import { directoryStore } from "../store/directory.ts";
 import { memoryStore } from "../store/memory.ts";
+import { sqliteStore } from "../store/sqlite.ts";
 
 const RUNS = Number(process.env["RUNS"] ?? 10_000);
 
-const folder = mkdtempSync(join(tmpdir(), "coatcheck-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-let places = 0;
+// In memory where there is such a place: it is the order of the calls that counts here, not the medium.
+const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "coatcheck-"));
+const inFolder = directoryStore(folder);
+afterAll(() => {
+  void inFolder.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const stores: Record<string, (clock: Clock) => SessionStore> = {
   memoryStore: (clock) => memoryStore({ clock }),
-  directoryStore: (clock) => directoryStore(join(folder, String(places++)), { clock }),
+  directoryStore: () => ({ ...inFolder, close: () => {} }),
+  sqliteStore: (clock) => sqliteStore(":memory:", { clock }),
 };
 
 test.each(Object.entries(stores))(

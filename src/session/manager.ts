@@ -149,6 +149,7 @@ export class SessionManager implements ExchangeManager, SessionHost {
       draft: draftOf(base?.content ?? emptyContent(this.now())),
       id: undefined,
       ended: [],
+      incarnation: 0,
       forget: stale && isNavigation(exchange),
       stale,
       gone: straggler === true,

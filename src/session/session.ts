@@ -178,6 +178,7 @@ export class Session<Data extends object> {
     const state = this.#state;
     if (state.base !== undefined) state.ended.push(state.base);
     state.forget ||= state.base !== undefined || state.stale;
+    state.incarnation++;
     state.base = undefined;
     state.id = undefined;
     state.log = [];
@@ -201,7 +202,7 @@ export class Session<Data extends object> {
 
   #write(): void {
     if (this.#state.unavailable !== undefined) throw this.#state.unavailable;
-    if (this.#state.exchange.sent) throw headersSent();
+    if (this.#state.exchange.closed) throw headersSent();
   }
 
   #change(data: unknown): void {

@@ -6,7 +6,7 @@
 import type { StoreError } from "../errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Content } from "./record.ts";
-import type { Draft, Verb } from "./verbs.ts";
+import { replay, type Draft, type Verb } from "./verbs.ts";
 
 /** The session as it was loaded, or last committed. */
 export interface Base {
@@ -38,11 +38,38 @@ export interface SessionState<B extends Base = Base> {
    * rest of the request nothing but signing in begins a session (P13, P15).
    */
   gone: boolean;
+  /** How often `destroy()` was called: a commit that is under way then has written what is to be ended. */
+  incarnation: number;
   /**
-   * A write that the store did not answer: the base if it was done after all, how many verbs of the log it contains, and
-   * whether the client still lacks the base's secret (P18).
+   * A write that the store did not answer: the base if it was done after all, what it was to write, and whether the client
+   * still lacks the base's secret (P18).
    */
-  unsettled: { readonly base: B; readonly verbs: number; readonly owed: boolean } | undefined;
+  unsettled: { readonly base: B; readonly task: Task; readonly owed: boolean } | undefined;
   /** Why the session could not be read, where the app chose to go on without (P21). */
   readonly unavailable: StoreError | undefined;
+}
+
+/** What one commit is to write: the handler may go on while the store works. */
+export interface Task {
+  readonly draft: Draft;
+  readonly log: readonly Verb[];
+  readonly incarnation: number;
+}
+
+/** What there is to write now. */
+export function taskOf({ draft, log, incarnation }: SessionState): Task {
+  return { draft, log: [...log], incarnation };
+}
+
+/** What a task was to write is written, and `base` is what the session is now: what was done since comes on top of it. */
+export function settle<B extends Base>(state: SessionState<B>, base: B, task: Task): void {
+  if (state.incarnation !== task.incarnation) {
+    state.ended.push(base);
+    state.forget = true;
+    return;
+  }
+  state.base = base;
+  state.id = undefined;
+  state.log = state.log.slice(task.log.length);
+  state.draft = replay(state.log, base.content);
 }

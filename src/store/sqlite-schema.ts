@@ -16,7 +16,9 @@ export function prepareSchema(database: SqliteDatabase, table: string): void {
   const name = quoted(table);
   const schema = quoted(`${table}_schema`);
   // In a table, and not in PRAGMA user_version: that belongs to the app whose database it may be.
-  database.exec(`CREATE TABLE IF NOT EXISTS ${schema} (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)`);
+  database.exec(
+    `CREATE TABLE IF NOT EXISTS ${schema} (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)`,
+  );
   if (versionIn(database, schema) === undefined) {
     database.prepare(`INSERT INTO ${schema} (one, version) VALUES (1, ?) ON CONFLICT DO NOTHING`).run(VERSION);
   }
@@ -38,7 +40,10 @@ export function prepareSchema(database: SqliteDatabase, table: string): void {
 }
 
 function versionIn(database: SqliteDatabase, schema: string): number | undefined {
-  const row = database.prepare(`SELECT version FROM ${schema}`).get() as { version: number | bigint } | null | undefined;
+  const row = database.prepare(`SELECT version FROM ${schema}`).get() as
+    | { version: number | bigint }
+    | null
+    | undefined;
   return row === undefined || row === null ? undefined : Number(row.version);
 }
 

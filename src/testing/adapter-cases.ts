@@ -3,13 +3,30 @@
  *
  * @example
  * ```ts
+ * import { once } from "node:events";
+ * import { createServer } from "node:http";
+ * import type { AddressInfo } from "node:net";
+ * import { sessions } from "coatcheck/express";
+ *
  * for (const { name, run } of adapterCases) {
- *   test(name, () => run(async (routes, ...definitions) => {
- *     const app = myFramework().use(sessions(...definitions));
- *     for (const { path, handle } of routes) app.all(path, (c) => handle({ request: c, respond: …, gone: … }));
- *     const server = await app.listen(0);
- *     return { origin: `http://localhost:${server.port}`, close: () => server.close() };
- *   }));
+ *   test(name, () =>
+ *     run(async (routes, ...definitions) => {
+ *       app.use(sessions(...definitions));
+ *       for (const { path, handle } of routes) {
+ *         app.all(path, (request, response) =>
+ *           handle({
+ *             request,
+ *             respond: ({ status = 200, body }) => response.status(status).send(body), // and headers, and chunks
+ *             gone: () => once(response, "close"),
+ *           }),
+ *         );
+ *       }
+ *       const server = createServer(app).listen(0, "127.0.0.1");
+ *       await once(server, "listening");
+ *       const { port } = server.address() as AddressInfo;
+ *       return { origin: `http://127.0.0.1:${port}`, close: () => server.close() };
+ *     }),
+ *   );
  * }
  * ```
  *
@@ -97,6 +114,23 @@ const needed: readonly AdapterCase[] = [
         same(store.calls, ["read", "update"], "store calls");
         same(again.headers.getSetCookie(), [], "Set-Cookie afterwards");
       });
+    },
+  },
+  {
+    name: "a request is judged by when it arrived, not by when its handler asked for the session",
+    async run(make) {
+      let time = systemClock.now();
+      const user = kitSession(kitStore(), { clock: { now: () => time, after: systemClock.after } });
+      const route: AdapterRoute = {
+        path: "/slow",
+        async handle({ request, respond }) {
+          const arrivedAt = time;
+          time += 5000;
+          const { lastSeenAt } = await user.from(request);
+          return respond({ body: String(lastSeenAt - arrivedAt) });
+        },
+      };
+      await serving(make, [route], [user], async ({ get }) => same(await (await get("/slow")).text(), "0", "delay"));
     },
   },
   {

@@ -4,7 +4,27 @@
  *
  * @module
  */
-export { cookieClient, headerClient, transportCases } from "./transport-cases.ts";
-export type { MakeTransport, TransportCase, TransportClient, TransportSubject } from "./transport-cases.ts";
+export { adapterCases } from "./adapter-cases.ts";
+export type {
+  AdapterAnswer,
+  AdapterCase,
+  AdapterContext,
+  AdapterRoute,
+  AdapterServer,
+  AdapterUnderTest,
+  NodePair,
+} from "./adapter-kit.ts";
 export { fakeClock, type FakeClock } from "./fake-clock.ts";
+export { nodeAdapterCases } from "./node-adapter-cases.ts";
+export { protectionCases, type MakeProtection, type ProtectionCase } from "./protection-cases.ts";
 export { sessionAgent, type AgentCookie, type AgentTarget, type SessionAgent } from "./session-agent.ts";
+export { storeCases, type StoreCapability, type StoreCase } from "./store-cases.ts";
+export {
+  cookieClient,
+  headerClient,
+  transportCases,
+  type MakeTransport,
+  type TransportCase,
+  type TransportClient,
+  type TransportSubject,
+} from "./transport-cases.ts";

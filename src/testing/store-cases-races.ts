@@ -177,10 +177,12 @@ const many: readonly StoreCase[] = [
           await b.update(key, b.record({ value: String(Number(base.value) + 1) }), base);
         }
       });
-      await pause(3 + round);
-      equal(await b.delete(key), true, "delete");
-      equal(await b.read(key), undefined, "read after delete");
-      await Promise.all(increments);
+      const deletion = async (): Promise<void> => {
+        await pause(3 + round);
+        equal(await b.delete(key), true, "delete");
+        equal(await b.read(key), undefined, "read after delete");
+      };
+      await Promise.all([...increments, deletion()]);
       equal(await b.read(key), undefined, "read at the end");
     }
   }),

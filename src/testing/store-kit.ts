@@ -125,12 +125,14 @@ function isOutcome(answer: unknown): UpdateOutcome {
 }
 
 function isRecord(answer: StoredRecord | undefined): StoredRecord | undefined {
-  if (answer === undefined) return undefined;
-  const { version, expiresAt, value, subject } = answer;
-  const texts = typeof version === "string" && typeof value === "string";
-  const subjectFits = subject === undefined || typeof subject === "string";
-  if (texts && subjectFits && typeof expiresAt === "number") return answer;
+  if (answer === undefined || looksLikeRecord(answer)) return answer;
   throw new Error(`read: expected a record or undefined, got ${shown(answer)}`);
+}
+
+function looksLikeRecord(answer: unknown): boolean {
+  const { version, expiresAt, value, subject } = (answer ?? {}) as Partial<Record<keyof StoredRecord, unknown>>;
+  if (typeof version !== "string" || typeof value !== "string" || typeof expiresAt !== "number") return false;
+  return subject === undefined || typeof subject === "string";
 }
 
 /** Throws unless both are the same (`Object.is`). */

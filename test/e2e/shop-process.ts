@@ -28,7 +28,8 @@ export interface ShopOptions {
   readonly dataDir: string;
 }
 
-const running = new Set<ChildProcess>();
+/** The shops that run, and on which data. */
+const running = new Map<ChildProcess, string>();
 
 /** What `npm start` does after the build. Resolves when the shop says that it is open. */
 export async function startShop(options: ShopOptions): Promise<ShopProcess> {
@@ -78,8 +79,9 @@ export async function temporaryData(): Promise<{ readonly dataDir: string; clean
     dataDir,
     async cleanUp() {
       // Workers leave by themselves when their primary is gone.
-      for (const child of running) child.kill("SIGKILL");
-      await Promise.all([...running].map(exitCode));
+      const users = [...running].filter(([, itsData]) => itsData === dataDir).map(([child]) => child);
+      for (const child of users) child.kill("SIGKILL");
+      await Promise.all(users.map(exitCode));
       await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
     },
   };
@@ -104,7 +106,7 @@ function launch({ port, dataDir }: ShopOptions): { child: ChildProcess; output: 
     env: { ...process.env, PORT: String(port), DATA_DIR: dataDir, NODE_ENV: "development", NODE_OPTIONS: "" },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  running.add(child);
+  running.set(child, dataDir);
   child.once("exit", () => running.delete(child));
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => (text += part));

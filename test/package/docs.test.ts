@@ -18,20 +18,19 @@ import {
   sourceExamples,
   textOf,
   writeExamples,
+  type Example,
 } from "./docs.ts";
 
 /** Docstrings that can only be a sketch: they are about a framework or a store that does not exist. */
-const SKETCHES = ["src/testing/adapter-cases.ts"];
+const SKETCHES = new Set(["src/testing/adapter-cases.ts"]);
 
 const inDocuments = documents().flatMap((file) => blocksIn(file, textOf(file), "ts"));
 const inSource = sourceExamples();
 
 describe("the examples", () => {
   test("type-check, those of the documents and those of the docstrings", { timeout: 120_000 }, async () => {
-    const examples = [...inDocuments, ...inSource.filter(({ file }) => !SKETCHES.includes(file))];
-    const folder = join(ROOT, "node_modules/.cache/coatcheck-docs");
-    await writeExamples(folder, examples);
-    expect(await compilerErrors(folder)).toBe("");
+    const examples = [...inDocuments, ...inSource.filter(({ file }) => !SKETCHES.has(file))];
+    expect(await compilerErrors(examples)).toBe("");
   });
 
   test("are there, and none is left out of the check", () => {
@@ -45,22 +44,26 @@ describe("the examples", () => {
     const document = "# Title\n\n```ts\nconst one = 1;\none.two();\n```\n";
     const docstring = "/**\n * Text.\n *\n * @example\n * const user = defineSession(7);\n */\n";
     const wrong = [...blocksIn("a.md", document, "ts"), ...docstringExamples("src/b.ts", docstring)];
-    const folder = join(ROOT, "node_modules/.cache/coatcheck-docs-wrong");
-    await writeExamples(folder, wrong);
-    const errors = await compilerErrors(folder);
+    const errors = await compilerErrors(wrong);
     expect(errors).toMatch(/a-md-4\.ts\(5,5\)/);
     expect(errors).toMatch(/src-b-ts-5\.ts\(5,/);
-    rmSync(folder, { recursive: true });
   });
 });
 
-async function compilerErrors(folder: string): Promise<string> {
+/** What the compiler says of the examples; empty when it has no complaint. */
+async function compilerErrors(examples: readonly Example[]): Promise<string> {
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const cache = join(ROOT, "node_modules/.cache");
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, "coatcheck-docs-"));
   try {
+    await writeExamples(folder, examples);
     await promisify(execFile)(process.execPath, [tsc, "--noEmit", "-p", folder], { cwd: ROOT });
     return "";
   } catch (error) {
     return String((error as { stdout?: string }).stdout ?? error);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -96,14 +99,14 @@ describe("the README's first example", () => {
   });
 });
 
-/** A folder as the tour leaves it: `server.ts`, and coatcheck and express installed. Node runs no TypeScript in node_modules. */
+/** A folder as the tour leaves it: `server.mts`, and coatcheck and express installed. Node runs no TypeScript in node_modules. */
 function installed(code: string): string {
   const folder = mkdtempSync(join(tmpdir(), "coatcheck-tour-"));
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(ROOT, join(folder, "node_modules/coatcheck"), "dir");
   symlinkSync(join(ROOT, "node_modules/express"), join(folder, "node_modules/express"), "dir");
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
-  writeFileSync(join(folder, "server.ts"), code);
+  writeFileSync(join(folder, "package.json"), '{ "type": "commonjs" }\n');
+  writeFileSync(join(folder, "server.mts"), code);
   return folder;
 }
 
@@ -113,7 +116,7 @@ interface Tour {
 
 async function started(folder: string, port: number): Promise<Tour> {
   const env = { ...process.env, PORT: String(port), NODE_ENV: "development" };
-  const server = spawn(process.execPath, ["server.ts"], { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
+  const server = spawn(process.execPath, ["server.mts"], { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   server.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const gone = once(server, "exit");

@@ -2,7 +2,7 @@
  * The examples of the documentation, as files that a compiler can check: the ```ts blocks of the Markdown files and of the
  * `@example`s in `src`.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 
 export const ROOT: string = join(import.meta.dirname, "../..");
@@ -69,7 +69,6 @@ export function sourceExamples(): readonly Example[] {
 
 /** What stands in for the reader's own code, so that an example can be short. */
 const STAND_INS = `
-type Coatcheck = typeof import("coatcheck");
 interface UserData { name?: string; visits?: number; theme?: string; cart?: Record<string, number> }
 declare const user: import("coatcheck").SessionDefinition<UserData>;
 declare const cart: import("coatcheck").SessionDefinition<{ items: string[] }>;
@@ -102,10 +101,8 @@ function missingImports(code: string, namesOf: ReadonlyMap<string, readonly stri
   return statements.join(" ");
 }
 
-/** Writes examples as files, with the lines where the documents have them, and what it takes to check them. */
+/** Writes examples into an empty folder, each on the lines where its document has it, and what it takes to check them. */
 export async function writeExamples(folder: string, examples: readonly Example[]): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
   const namesOf = new Map<string, readonly string[]>();
   for (const door of [...DOORS, KIT_DOOR]) namesOf.set(door, await valuesOf(door));
   const files = examples.map(({ file, line, code }) => {

@@ -1,0 +1,42 @@
+/**
+ * A load generator for machines without wrk, with the arguments of `wrk.lua`:
+ * `load.ts <port> <path> <file of cookies> <expected body> <cookie|none>`. Runs until SIGINT.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { Agent, get, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
+
+const CONNECTIONS = 32;
+
+const [port = "", path = "", file = "", expected = "", sets = ""] = process.argv.slice(2);
+const cookies = readFileSync(file, "utf8").trimEnd().split("\n");
+const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+const stop = new AbortController();
+let [at, done, wrong] = [0, 0, 0];
+
+process.on("SIGINT", () => stop.abort());
+await Promise.all(Array.from({ length: CONNECTIONS }, connection));
+agent.destroy();
+console.log(`RESULT ${done} ${wrong}`);
+
+async function connection(): Promise<void> {
+  while (!stop.signal.aborted) {
+    const right = await request().catch(() => false);
+    done++;
+    if (!right) wrong++;
+  }
+}
+
+async function request(): Promise<boolean> {
+  const cookie = cookies[at++ % cookies.length] ?? "";
+  const headers = { Cookie: cookie, "X-Forwarded-Proto": "https" };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get({ agent, host: "127.0.0.1", port, path, headers }, resolve).on("error", reject);
+  });
+  const body = await text(response);
+  const rightBody = expected === "digits" ? /^\d+$/.test(body) : body === expected;
+  const rightCookie = (response.headers["set-cookie"] !== undefined) === (sets === "cookie");
+  return response.statusCode === 200 && rightBody && rightCookie;
+}

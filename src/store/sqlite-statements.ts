@@ -1,0 +1,57 @@
+/**
+ * The statements of `sqliteStore`: one for each verb, each committing by itself. A transaction that reads and then writes
+ * would now and then fail with SQLITE_BUSY, whatever the timeout.
+ *
+ * @module
+ */
+import { quoted } from "./sqlite-schema.ts";
+import type { SqliteDatabase, SqliteStatement } from "./sqlite-client.ts";
+
+/** A row of the table. */
+export interface Row {
+  readonly key: string;
+  readonly version: string;
+  readonly expires_at: number;
+  readonly subject: string | null;
+  readonly value: string;
+}
+
+const VERBS = ["create", "read", "exists", "update", "touch", "delete"] as const;
+const LISTINGS = ["byKey", "bySubject", "count", "deleteExpired"] as const;
+
+type Name = (typeof VERBS)[number] | (typeof LISTINGS)[number];
+
+/** The prepared statements; the values of each are in the order of its question marks. */
+export type Statements = Readonly<Record<Name, SqliteStatement>>;
+
+/** Prepares the statements for a table. Only plain question marks are bound alike by all drivers. */
+export function statementsFor(database: SqliteDatabase, table: string): Statements {
+  const sql = statementTexts(quoted(table));
+  const prepared = [...VERBS, ...LISTINGS].map((name) => [name, database.prepare(sql[name])] as const);
+  return Object.fromEntries(prepared) as Statements;
+}
+
+/** In the listings a missing upper bound is null: every text comes before a blob. */
+function statementTexts(table: string): Readonly<Record<Name, string>> {
+  const columns = "key, version, expires_at, subject, value";
+  return {
+    create:
+      `INSERT INTO ${table} (${columns}) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET version = excluded.version,` +
+      " expires_at = excluded.expires_at, subject = excluded.subject, value = excluded.value WHERE expires_at <= ?",
+    read: `SELECT ${columns} FROM ${table} WHERE key = ? AND expires_at > ?`,
+    exists: `SELECT 1 FROM ${table} WHERE key = ? AND expires_at > ?`,
+    update:
+      `UPDATE ${table} SET version = ?, expires_at = ?, subject = ?, value = ?` +
+      " WHERE key = ? AND version = ? AND expires_at > ?",
+    touch: `UPDATE ${table} SET expires_at = max(expires_at, ?) WHERE key = ? AND expires_at > ?`,
+    delete: `DELETE FROM ${table} WHERE key = ? AND expires_at > ?`,
+    byKey:
+      `SELECT ${columns} FROM ${table} WHERE key >= ? AND key < coalesce(?, x'') AND expires_at > ?` +
+      " ORDER BY key LIMIT ?",
+    bySubject: `SELECT ${columns} FROM ${table} WHERE subject = ? AND key >= ? AND expires_at > ? ORDER BY key LIMIT ?`,
+    count: `SELECT count(*) AS found FROM ${table} WHERE key >= ? AND key < coalesce(?, x'') AND expires_at > ?`,
+    deleteExpired:
+      `DELETE FROM ${table} WHERE rowid IN` +
+      ` (SELECT rowid FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
+  };
+}
