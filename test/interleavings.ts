@@ -246,15 +246,16 @@ class World {
   }
 
   #told(): string {
-    return JSON.stringify(
-      this.#reports.map(({ visit, cookie, data, ...report }) => ({
-        ...report,
-        came: cookie.slice(-4),
-        sent: visit.setCookies.map((text) => text.split(";")[0]?.slice(-4)),
-      })),
-      undefined,
-      1,
-    );
+    const told = this.#reports.map(({ action, loadedId, id, outcome, visit, ...steps }) => ({
+      action,
+      from: loadedId,
+      to: id,
+      outcome,
+      at: [steps.loaded, steps.committing, steps.acknowledged],
+      came: steps.cookie.slice(-4),
+      sent: visit.setCookies.map((text) => text.split(";")[0]?.slice(-4)),
+    }));
+    return JSON.stringify(told, undefined, 1);
   }
 
   // --- chance -----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ export class Visit {
   }
 
   /** What the handler does first. */
-  async from<Data extends object>(definition: SessionDefinition<Data>): Promise<Session<Data>> {
+  async from<D extends object>(definition: SessionDefinition<D>): Promise<Session<D>> {
     return await definition.from(this.#request as never);
   }
 
@@ -100,9 +100,9 @@ export class Browser {
   }
 
   /** A whole request: it arrives, the handler runs, the answer is delivered. Returns what the handler returned. */
-  async visit<Data extends object, Result>(
-    definition: SessionDefinition<Data>,
-    handler: (session: Session<Data>) => MaybePromise<Result>,
+  async visit<D extends object, Result>(
+    definition: SessionDefinition<D>,
+    handler: (session: Session<D>) => MaybePromise<Result>,
     arrival: Arrival = {},
   ): Promise<Result> {
     const visit = this.arrive(arrival, [definition]);

@@ -14,17 +14,19 @@ const REQUESTS = 10_000;
 const SESSIONS = 12;
 const PROCESSES = 2;
 
-const stores: Record<string, (folder: string) => { path: string; store: SessionStore }> = {
+type Place = { path: string; store: SessionStore };
+
+const stores: Record<"directoryStore" | "sqliteStore", (folder: string) => Place> = {
   directoryStore: (folder) => ({ path: folder, store: directoryStore(folder) }),
   sqliteStore: (folder) => ({ path: join(folder, "sessions.db"), store: sqliteStore(join(folder, "sessions.db")) }),
 };
 
-test.each(Object.keys(stores))(
+test.each(["directoryStore", "sqliteStore"] as const)(
   `P12 P13 P14 P29: ${PROCESSES} processes, ${REQUESTS} requests over one %s: no update lost, no session resurrected, no dead secret`,
   async (kind) => {
     const folder = mkdtempSync(join(tmpdir(), "coatcheck-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const { path, store } = stores[kind]?.(folder) as { path: string; store: SessionStore };
+    const { path, store } = stores[kind](folder);
     onTestFinished(() => store.close?.());
     const user = defineSession<Record<string, number>>({ name: "user", store, storeTimeout: "30s" });
     const cookies = await Promise.all(Array.from({ length: SESSIONS }, () => begin(user)));

@@ -1,0 +1,126 @@
+/**
+ * What `defineSession` refuses: options that cannot work, or that would promise what they cannot keep.
+ *
+ * @module
+ */
+import type { SessionOptions } from "./define-session.ts";
+import { HOW_TO_MAKE_A_KEY } from "./protection/key-ring.ts";
+import { checkedId } from "./session/token.ts";
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof SessionOptions>([
+  "name",
+  "schema",
+  "migrate",
+  "store",
+  "transport",
+  "protection",
+  "keys",
+  "acceptUnsigned",
+  "audience",
+  "generateId",
+  "idleTimeout",
+  "absoluteTimeout",
+  "renewalTimeout",
+  "concurrency",
+  "onReplay",
+  "onStoreError",
+  "storeTimeout",
+  "revocation",
+  "clock",
+]);
+
+/** Throws a `TypeError` that names the option. */
+export function checkOptions(options: SessionOptions): void {
+  if (typeof options !== "object" || options === null) throw new TypeError("defineSession takes an object of options");
+  const unknown = Object.keys(options).find((option) => !OPTION_NAMES.has(option));
+  if (unknown !== undefined) throw new TypeError(`${unknown} is not an option of defineSession`);
+  checkForms(options);
+  if (options.store === undefined) checkByValue(options);
+  else checkById(options);
+}
+
+function checkForms(options: SessionOptions): void {
+  const { name, schema, migrate, generateId, audience } = options;
+  if (typeof name !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
+    throw new TypeError("name must be 1 to 64 letters, digits, - and _");
+  }
+  if (audience !== undefined && (typeof audience !== "string" || audience.length > 1000)) {
+    throw new TypeError("audience must be a string of at most 1000 characters");
+  }
+  if (schema !== undefined && typeof schema["~standard"]?.validate !== "function") {
+    throw new TypeError("schema must be a Standard Schema, such as one of zod, valibot or arktype");
+  }
+  if (migrate !== undefined && (typeof migrate !== "function" || schema === undefined)) {
+    throw new TypeError("migrate must be a function, beside a schema that tells what needs it");
+  }
+  if (generateId !== undefined) checkGenerator(generateId);
+  oneOf(options, "concurrency", ["merge", "reject", "overwrite"]);
+  oneOf(options, "onReplay", ["end", "reject"]);
+  oneOf(options, "onStoreError", ["throw", "anonymous"]);
+  members(options, "transport", ["bind"]);
+  members(options, "protection", ["bind"]);
+  members(options, "clock", ["now", "after"]);
+  members(options, "store", ["create", "read", "update", "touch", "delete"]);
+}
+
+/** A generator that is too short is told so now, unless this is a place where nothing random can be made yet (P26). */
+function checkGenerator(generateId: unknown): void {
+  if (typeof generateId !== "function") throw new TypeError("generateId must be a function that returns bytes");
+  let id: unknown;
+  try {
+    id = (generateId as () => unknown)();
+  } catch {
+    return;
+  }
+  checkedId(id);
+}
+
+function oneOf(options: SessionOptions, name: keyof SessionOptions, allowed: readonly string[]): void {
+  const value: unknown = options[name];
+  if (value !== undefined && !allowed.includes(value as string)) {
+    throw new TypeError(`${name} must be one of ${allowed.map((word) => `"${word}"`).join(", ")}`);
+  }
+}
+
+function members(options: SessionOptions, name: keyof SessionOptions, methods: readonly string[]): void {
+  const value: unknown = options[name];
+  if (value === undefined) return;
+  const missing = methods.find((method) => typeof (value as Record<string, unknown> | null)?.[method] !== "function");
+  if (missing !== undefined) throw new TypeError(`${name} must be an object with a method ${missing}`);
+}
+
+function checkById({ protection, revocation, acceptUnsigned, keys }: SessionOptions): void {
+  if (protection !== undefined) {
+    throw new TypeError("protection is for sessions without a store: with one, give keys and the token gets a MAC");
+  }
+  if (revocation !== undefined)
+    throw new TypeError("revocation is for sessions without a store: with one, sessions are ended there");
+  if (acceptUnsigned === true && keys === undefined) throw new TypeError("acceptUnsigned goes with keys");
+}
+
+/** P24, P25. */
+function checkByValue(options: SessionOptions): void {
+  const { keys, protection, revocation } = options;
+  if (keys === undefined && protection === undefined) {
+    throw new TypeError(
+      "keys must be given for a session without a store (is SESSION_KEYS set?); or give a store. " + HOW_TO_MAKE_A_KEY,
+    );
+  }
+  if (revocation === undefined) {
+    throw new TypeError(
+      'revocation must be said for a session without a store: "none" if a copied cookie may work until its clocks end it, or a store that can end it at once',
+    );
+  }
+  if (revocation !== "none") members(options, "revocation", ["create", "read", "update", "touch", "delete"]);
+  const { renewalTimeout, onReplay, concurrency, acceptUnsigned } = options;
+  if (renewalTimeout !== undefined && renewalTimeout !== false) throw impossible("renewalTimeout");
+  if (onReplay !== undefined) throw impossible("onReplay");
+  if (acceptUnsigned !== undefined) throw impossible("acceptUnsigned");
+  if (concurrency !== undefined && concurrency !== "overwrite") {
+    throw new TypeError('concurrency can only be "overwrite" for a session without a store: the last response wins');
+  }
+}
+
+function impossible(option: string): TypeError {
+  return new TypeError(`${option} needs a store: nothing of a session that travels in its token could keep it`);
+}
