@@ -11,7 +11,7 @@ import { randomBytes } from "./internal/crypto.ts";
 import { milliseconds, type Duration } from "./internal/duration.ts";
 import { run } from "./internal/maybe-promise.ts";
 import { SerialQueue } from "./internal/serial-queue.ts";
-import { keyRing, type KeyRing } from "./protection/key-ring.ts";
+import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
 import { seal } from "./protection/seal.ts";
 import { tokenMac } from "./protection/token-mac.ts";
@@ -60,7 +60,7 @@ export interface SessionOptions {
    * with commas, in a list, or a `keyRing()`. Without a store they are needed; with one they add a short MAC to the token, so
    * that forgeries never reach the store.
    */
-  readonly keys?: string | readonly string[] | KeyRing | undefined;
+  readonly keys?: KeyInput | undefined;
   /** With `keys` and a store: also accept tokens without a MAC, while keys are introduced. Default false. */
   readonly acceptUnsigned?: boolean | undefined;
   /** Ties tokens to one deployment (a tenant, `"staging"`): those of another are worth nothing here. Default none. */
