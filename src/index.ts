@@ -31,7 +31,9 @@ export type { RevokeAllOptions, SessionSummary } from "./session/registry.ts";
 export type { SessionRequest } from "./session/request.ts";
 export type { AuthenticateOptions, DeepReadonly, Session } from "./session/session.ts";
 export type { ListedRecord, SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "./store/store.ts";
+export type { CookiePrefix } from "./transport/cookie-options.ts";
 export { cookie, type CookieOptions } from "./transport/cookie.ts";
+export type { TrustProxy } from "./transport/forwarded.ts";
 export { header, type HeaderOptions } from "./transport/header.ts";
 export type {
   BoundTransport,

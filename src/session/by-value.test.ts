@@ -204,6 +204,21 @@ describe("a session in its token", () => {
     expect(await it.browser.visit(it.prefs, (s) => s.takeFlash("notice"))).toBeUndefined();
   });
 
+  test("the id that a handler sees after a sign-in is the one that the token will have", async () => {
+    const it = sealed();
+    await it.browser.visit(it.prefs, (session) => session.set({ theme: "dark" }));
+    for (const rotate of ["authenticate", "regenerate"] as const) {
+      const ids = await it.browser.visit(it.prefs, (session) => {
+        const before = session.id;
+        if (rotate === "authenticate") session.authenticate("ada");
+        else session.regenerate();
+        return [before, session.id];
+      });
+      expect(ids[1]).not.toBe(ids[0]);
+      expect(await it.browser.visit(it.prefs, ({ id }) => id)).toBe(ids[1]);
+    }
+  });
+
   test("more than one valid token is no session", async () => {
     const it = sealed();
     await it.browser.visit(it.prefs, (session) => session.set({ theme: "dark" }));

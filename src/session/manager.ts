@@ -34,6 +34,8 @@ export interface ManagerParts {
   readonly tracker: Tracker;
   readonly registry: Registry;
   readonly onStoreError: OnStoreError;
+  /** See `SessionHost.rotationChangesId`. */
+  readonly rotationChangesId: boolean;
   readonly description: Readonly<Record<string, unknown>>;
   newId(): string;
 }
@@ -43,6 +45,8 @@ export class SessionManager implements ExchangeManager, SessionHost {
   readonly name: string;
   readonly policy: Policy;
   readonly shape: Shape;
+  /** @internal */
+  readonly rotationChangesId: boolean;
   readonly #parts: ManagerParts;
 
   /** @internal */
@@ -51,6 +55,7 @@ export class SessionManager implements ExchangeManager, SessionHost {
     this.name = parts.name;
     this.policy = parts.policy;
     this.shape = parts.shape;
+    this.rotationChangesId = parts.rotationChangesId;
   }
 
   /**

@@ -152,6 +152,18 @@ describe("presenting a token", () => {
     expect(await subjectOf(it.browser, careful)).toBe("ada");
   });
 
+  test("P5: keys come and go server by server, and nobody is signed out", async () => {
+    const it = setup();
+    await signIn(it);
+    const lenient = second(it, { keys: KEY, acceptUnsigned: true });
+    for (const server of [it.user, lenient, it.user, lenient, lenient, it.user]) {
+      expect(await subjectOf(it.browser, server)).toBe("ada");
+    }
+    await it.browser.visit(lenient, (session) => session.authenticate("ada"));
+    await it.browser.visit(it.user, (session) => session.patch({ visits: 1 }));
+    expect(await it.browser.visit(lenient, ({ data, subject }) => [data, subject])).toEqual([{ visits: 1 }, "ada"]);
+  });
+
   test("P5: same-named tokens are all tried, none wins by position", async () => {
     const it = setup();
     await signIn(it);

@@ -37,6 +37,8 @@ export interface AuthenticateOptions<Data> {
 export interface SessionHost {
   readonly policy: Policy;
   readonly shape: Shape;
+  /** Whether a new secret means a new id: where the record is inside the token, it has no other name. */
+  readonly rotationChangesId: boolean;
   now(): number;
   newId(): string;
 }
@@ -62,11 +64,15 @@ export class Session<Data extends object> {
     return deepFreeze(this.#state.draft.data) as DeepReadonly<Data> | undefined;
   }
 
-  /** The public id: safe to log and to show, worth nothing as a token. Stays the same when the secret is renewed. */
+  /**
+   * The public id: safe to log and to show, worth nothing as a token. With a store it stays the same when the secret is
+   * renewed or replaced; without one, `authenticate` and `regenerate` change it.
+   */
   get id(): string {
-    const state = this.#state;
-    if (state.base !== undefined && !state.draft.separate) return state.base.id;
-    return (state.id ??= this.#host.newId());
+    const { base, draft } = this.#state;
+    const anew = draft.separate || (this.#host.rotationChangesId && draft.rotated !== undefined);
+    if (base !== undefined && !anew) return base.id;
+    return (this.#state.id ??= this.#host.newId());
   }
 
   /** Whether the session did not exist when the request came. */

@@ -68,6 +68,12 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
     return generateId === undefined ? id === SECRET_BYTES : id >= SECRET_BYTES && id <= MAX_ID_BYTES;
   }
 
+  /** Servers get their keys one after the other: the MAC of one that has them already is nothing to one that has not. */
+  function withoutKeys(bytes: Secret): ParsedToken | "malformed" {
+    if (hasLength(bytes.length)) return split(bytes, false);
+    return hasLength(bytes.length - MAC_BYTES) ? split(bytes.subarray(0, -MAC_BYTES), false) : "malformed";
+  }
+
   return {
     newId: () => encodeBase64url(generateId === undefined ? randomBytes(SECRET_BYTES) : checkedId(generateId())),
 
@@ -80,7 +86,7 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
     parse(token) {
       const bytes = decodeBase64url(token);
       if (bytes === undefined) return "malformed";
-      if (mac === undefined) return hasLength(bytes.length) ? split(bytes, false) : "malformed";
+      if (mac === undefined) return withoutKeys(bytes);
       const unsigned = options.acceptUnsigned && hasLength(bytes.length) ? split(bytes, true) : undefined;
       if (!hasLength(bytes.length - MAC_BYTES)) {
         return unsigned ?? (hasLength(bytes.length) ? "forged" : "malformed");

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EXPIRED_FOR } from "../store/store.ts";
+import { EXPIRED_FOR, type StoredRecord } from "../store/store.ts";
 import {
   type Bench,
   capabilityCase,
@@ -180,26 +180,30 @@ const listing: readonly StoreCase[] = [
   }),
 ];
 
-const END = 10_000;
+/** Long ago, so that these cases remove nothing that anybody still needs. */
+const THEN = Date.UTC(2001, 0, 1);
+const END = THEN + 10_000;
+const then = { now: THEN };
+const DUE = { now: END + EXPIRED_FOR + 1 };
 
-/** Creates `count` records that end at `b.now + END`. */
-async function ending(b: Bench, count: number): Promise<readonly string[]> {
-  const made = [];
-  for (let i = 0; i < count; i++) made.push((await b.stored({ expiresAt: b.now + END })).key);
+/** Creates `count` records that end at `END`. */
+async function ending(b: Bench, count: number, fields: Partial<StoredRecord> = {}): Promise<readonly string[]> {
+  const made = Array.from({ length: count }, () => b.unique("name/id"));
+  for (const key of made) equal(await b.create(key, b.record({ expiresAt: END, ...fields }), then), true, "create");
   return made;
 }
 
 /** How many of the records a server with a late clock still sees. */
 async function left(b: Bench, made: readonly string[]): Promise<number> {
-  const found = [];
-  for (const key of made) if ((await b.read(key)) !== undefined) found.push(key);
-  return found.length;
+  let found = 0;
+  for (const key of made) if ((await b.read(key, then)) !== undefined) found++;
+  return found;
 }
 
 const expired: readonly StoreCase[] = [
   capabilityCase("deleteExpired", "nothing that ended five minutes ago or later", async (b, store) => {
     const made = await ending(b, 3);
-    for (const now of [b.now, b.now + END, b.now + END + EXPIRED_FOR]) {
+    for (const now of [THEN, END, END + EXPIRED_FOR]) {
       await store.deleteExpired(1_000, { now });
       equal(await left(b, made), 3, "records left");
     }
@@ -207,9 +211,9 @@ const expired: readonly StoreCase[] = [
 
   capabilityCase("deleteExpired", "everything that ended more than five minutes ago", async (b, store) => {
     const made = await ending(b, 3);
-    const now = b.now + END + EXPIRED_FOR + 1;
-    equal((await store.deleteExpired(1_000, { now })) >= 3, true, "it tells of at least the three");
+    equal((await store.deleteExpired(1_000, DUE)) >= 3, true, "it tells of at least the three");
     equal(await left(b, made), 0, "records left");
+    equal(await store.deleteExpired(1_000, DUE), 0, "what it tells of the second time");
   }),
 
   capabilityCase(
@@ -217,10 +221,9 @@ const expired: readonly StoreCase[] = [
     "up to the limit; fewer than the limit means that there are no more",
     async (b, store) => {
       const made = await ending(b, 7);
-      const now = b.now + END + EXPIRED_FOR + 1;
       for (let calls = 1; ; calls++) {
         const before = await left(b, made);
-        const removed = await store.deleteExpired(2, { now });
+        const removed = await store.deleteExpired(2, DUE);
         equal(removed <= 2, true, "at most two at a time");
         equal(before - (await left(b, made)) <= removed, true, "no more were removed than it tells of");
         if (removed < 2) break;
@@ -234,32 +237,30 @@ const expired: readonly StoreCase[] = [
     "deleteExpired",
     "a record that lives stays, and so does one that was touched or updated",
     async (b, store) => {
-      const [lives, touched, updated] = [await b.stored(), await b.stored(), await b.stored()];
-      const now = b.now + 60_000 + EXPIRED_FOR + 1;
-      const end = now + 60_000;
+      const [lives, touched, updated] = await ending(b, 3);
+      const end = DUE.now + 60_000;
       const next = b.record({ expiresAt: end });
-      await b.touch(lives.key, now - EXPIRED_FOR);
-      await b.touch(touched.key, end);
-      await b.update(updated.key, next, await b.existing(updated.key));
-      await store.deleteExpired(1_000, { now });
-      equal((await b.read(touched.key, { now }))?.version, touched.record.version, "version of the touched record");
-      sameRecord(await b.read(updated.key, { now }), next, "the updated record");
-      equal((await b.read(lives.key))?.version, lives.record.version, "the one that ended five minutes ago");
+      await b.touch(lives!, END + 1, then);
+      await b.touch(touched!, end, then);
+      await b.update(updated!, next, await b.existing(updated!, then), then);
+      await store.deleteExpired(1_000, DUE);
+      equal(await left(b, [lives!]), 1, "records left that ended five minutes ago");
+      equal((await b.existing(touched!, DUE)).expiresAt, end, "expiresAt of the touched record");
+      sameRecord(await b.read(updated!, DUE), next, "the updated record");
     },
   ),
 
   capabilityCase("deleteExpired", "what was removed leaves a free key, and no subject", async (b, store) => {
     const subject = b.unique();
-    const { key } = await b.stored({ subject, expiresAt: b.now + END });
-    const now = b.now + END + EXPIRED_FOR + 1;
-    await store.deleteExpired(1_000, { now });
-    equal(await b.touch(key, now + 60_000), false, "touch, by a clock that is late");
+    const [key] = await ending(b, 1, { subject });
+    await store.deleteExpired(1_000, DUE);
+    equal(await b.touch(key!, END + 60_000, then), false, "touch, by a clock that is late");
     if (store.listBySubject !== undefined) {
-      sameTexts(await keysOf(store.listBySubject(subject, { now: b.now })), [], "keys of the subject");
+      sameTexts(await keysOf(store.listBySubject(subject, then)), [], "keys of the subject");
     }
-    const next = b.record({ expiresAt: now + 60_000 });
-    equal(await b.create(key, next, { now }), true, "create");
-    sameRecord(await b.read(key, { now }), next, "after create");
+    const next = b.record();
+    equal(await b.create(key!, next), true, "create");
+    sameRecord(await b.read(key!), next, "after create");
   }),
 ];
 

@@ -1,7 +1,8 @@
+import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { MaybePromise } from "../internal/maybe-promise.ts";
 import { memoryStore } from "../store/memory.ts";
-import type { SessionStore, StoredRecord } from "../store/store.ts";
+import type { ListedRecord, SessionStore, StoredRecord } from "../store/store.ts";
 import { storeCases } from "./store-cases.ts";
 import { pause } from "./store-kit.ts";
 
@@ -53,6 +54,22 @@ const aliasing = (): SessionStore => {
     read: (key, call) => kept(key, inner.read(key, call) as StoredRecord | undefined),
   };
 };
+
+const inSeconds = (ms: number): number => Math.round(ms / 1000) * 1000;
+
+/** A store that takes different keys, and subjects, for the same one. */
+function renaming(rename: (text: string) => string): () => SessionStore {
+  const renamed = (record: StoredRecord): StoredRecord =>
+    record.subject === undefined ? record : { ...record, subject: rename(record.subject) };
+  return broken((inner) => ({
+    create: (key, record, call) => inner.create(rename(key), renamed(record), call),
+    read: (key, call) => inner.read(rename(key), call),
+    update: (key, record, base, call) => inner.update(rename(key), renamed(record), base, call),
+    touch: (key, expiresAt, call) => inner.touch(rename(key), expiresAt, call),
+    delete: (key, call) => inner.delete(rename(key), call),
+    listBySubject: (subject, call) => inner.listBySubject(rename(subject), call),
+  }));
+}
 
 const forever = { now: -Infinity };
 
@@ -226,6 +243,96 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
       for await (const listed of inner.list("", call)) if (pattern.test(listed.key)) yield listed;
     },
   })),
+  "keys and subjects are trimmed and lower case": renaming((text) => text.trim().toLowerCase()),
+  "keys and subjects are normalised": renaming((text) => text.normalize("NFKC")),
+  "keys and subjects go through UTF-8": renaming((text) => Buffer.from(text).toString()),
+  "keys and subjects are paths": renaming((text) => posix.join("/root", text)),
+  "keys and subjects are cut at 255 bytes": renaming((text) => text.slice(0, 255)),
+  "keys and subjects end at a line end": renaming((text) => text.split(/\r|\n|\0/)[0] ?? ""),
+  "keys and subjects lose their quotes": renaming((text) => text.replaceAll(/['"`\\]/g, "")),
+  "keys and subjects are properties of an object": renaming((text) => (text in {} ? "[object]" : text)),
+  "keys and subjects lose what is before the slash": renaming((text) => text.slice(text.lastIndexOf("/") + 1)),
+  "device names are one file": renaming((text) => text.replace(/^(?:con|nul)$/i, "device").replace(/[.:]/g, "_")),
+  "records lose their subject": broken((inner) => ({
+    create: (key, { version, expiresAt, value }, call) => inner.create(key, { version, expiresAt, value }, call),
+  })),
+  "no subject is an empty one": broken((inner) => ({
+    create: (key, record, call) => inner.create(key, { subject: "", ...record }, call),
+    update: (key, record, base, call) => inner.update(key, { subject: "", ...record }, base, call),
+  })),
+  "ends are kept in seconds": broken((inner) => ({
+    create: (key, record, call) => inner.create(key, { ...record, expiresAt: inSeconds(record.expiresAt) }, call),
+    touch: (key, expiresAt, call) => inner.touch(key, inSeconds(expiresAt), call),
+  })),
+  "values have to be JSON": broken((inner) => ({
+    create: (key, record, call) =>
+      inner.create(key, { ...record, value: JSON.stringify(JSON.parse(record.value)) }, call),
+  })),
+  "an empty value is no record": broken((inner) => ({
+    read(key, call) {
+      const found = inner.read(key, call) as StoredRecord | undefined;
+      return found?.value === "" ? undefined : found;
+    },
+  })),
+  "given records are stamped": broken((inner) => ({
+    create: (key, record, call) => inner.create(key, Object.assign(record, { revision: 1 }), call),
+  })),
+  "the revision is not looked at": broken((inner) => ({
+    read(key, call) {
+      const found = inner.read(key, call) as StoredRecord | undefined;
+      return found === undefined ? undefined : { ...found, revision: found.version };
+    },
+  })),
+  "delete takes the key for a prefix": broken((inner) => ({
+    async delete(key, call) {
+      for await (const listed of inner.list(key, call)) if (listed.key !== key) void inner.delete(listed.key, call);
+      return inner.delete(key, call);
+    },
+  })),
+  "nothing works after a call was given up": broken((inner) => {
+    let isDown = false;
+    return {
+      read(key, call) {
+        isDown ||= call.signal?.aborted === true;
+        if (isDown) throw new Error("down");
+        return inner.read(key, call);
+      },
+    };
+  }),
+  "name is empty, cached is 1, watch returns nothing": broken(() => ({
+    name: "",
+    cached: 1 as unknown as boolean,
+    watch: () => undefined as unknown as () => void,
+  })),
+  "a second close is an error": broken(() => {
+    let isClosed = false;
+    return {
+      close() {
+        if (isClosed) throw new Error("closed");
+        isClosed = true;
+      },
+    };
+  }),
+  "listings have everything": broken((inner) => ({
+    listBySubject: (_, call) => inner.list("", call),
+    list: (_, call) => inner.list("", call),
+    count: (_, call) => inner.count("", call),
+  })),
+  "listings have the records as they were created": broken((inner) => {
+    const first = new Map<string, StoredRecord>();
+    async function* asCreated(listing: AsyncIterable<ListedRecord>): AsyncGenerator<ListedRecord> {
+      for await (const { key, record } of listing) yield { key, record: first.get(key) ?? record };
+    }
+    return {
+      create(key, record, call) {
+        const created = inner.create(key, record, call);
+        if (created === true) first.set(key, { ...record });
+        return created;
+      },
+      listBySubject: (subject, call) => asCreated(inner.listBySubject(subject, call)),
+    };
+  }),
+  "create keeps nothing": broken(() => ({ create: () => true })),
   "an absent record is null": broken((inner) => ({
     read: (key, call) => (inner.read(key, call) ?? null) as StoredRecord | undefined,
   })),
@@ -468,14 +575,19 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** These two depend on who is faster. */
-const SOMETIMES: readonly string[] = [
+const SOMETIMES: ReadonlySet<string> = new Set([
   "delete and update at once, in every order: the record is deleted and stays so",
   "a delete in the middle of increments is final: no increment brings the record back",
-];
+]);
 
 describe("a store that is broken fails the kit:", () => {
   test.each(Object.keys(BROKEN))("%s", async (name) => {
-    const surely = (names: readonly string[]): readonly string[] => names.filter((found) => !SOMETIMES.includes(found));
+    const surely = (names: readonly string[]): readonly string[] => names.filter((found) => !SOMETIMES.has(found));
+    if (process.env["X"])
+      return (await import("node:fs")).appendFileSync(
+        "/tmp/b/broken.txt",
+        JSON.stringify({ [name]: await failures(BROKEN[name]!) }) + "\n",
+      );
     expect(surely(await failures(BROKEN[name]!)).toSorted()).toEqual(surely(FAILS[name]!).toSorted());
   });
 
@@ -512,10 +624,12 @@ describe("a store that is sound passes the kit:", () => {
     expect(await failures(make)).toEqual([]);
   });
 
-  test("all cases at once on one store", async () => {
+  test("one that all the cases share, with records of others in it", async () => {
     const store = memoryStore({ sweepInterval: false });
-    const raw = /^any string is/;
-    await Promise.all(storeCases.filter(({ name }) => !raw.test(name)).map(({ run }) => run(() => store)));
+    const other = { version: "1", expiresAt: Date.now() + 1_000, value: "" };
+    store.create("other", other, { now: Date.now() });
+    expect(await failures(() => ({ ...store, close: () => undefined }))).toEqual([]);
+    expect(store.read("other", { now: other.expiresAt - 1 })).toEqual(other);
   });
 });
 

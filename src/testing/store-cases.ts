@@ -13,9 +13,10 @@ import type { StoreCase } from "./store-kit.ts";
 export type { StoreCapability, StoreCase } from "./store-kit.ts";
 
 /**
- * Every promise of the store contract, as a case that a store keeps or not. `make` is called once a case; it may return
- * a new store or one over a server that has other records in it: the cases use keys and subjects of their own. (Those
- * with odd keys delete what they find under them.) The cases can run one after the other or at once.
+ * Every promise of the store contract, as a case that a store keeps or not. Run them one after the other. `make` is
+ * called once a case; it may return a new store, or one over a server with other records: the cases use keys and subjects
+ * of their own, except those with odd keys, which delete what they find under them; and those about `deleteExpired`
+ * remove what ended before the year 2002.
  *
  * One promise cannot be tried from outside, because it takes bytes that the store did not write: that what a store
  * cannot understand comes back as `value`.
