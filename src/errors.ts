@@ -84,7 +84,7 @@ export class ConflictError extends SessionError {
   }
 }
 
-/** The token does not fit in its cookie or header. Nothing was written, nothing was sent. */
+/** The token does not fit in its cookie or header. Nothing was written, nothing was sent. `status` is 413. */
 export class SessionTooLargeError extends SessionError {
   /** What was to be sent, in bytes: for a cookie, its name and value together. */
   readonly bytes: number;
@@ -92,7 +92,7 @@ export class SessionTooLargeError extends SessionError {
   readonly limit: number;
 
   constructor(bytes: number, limit: number, advice: string) {
-    super("ERR_SESSION_TOO_LARGE", `The session takes ${bytes} bytes where ${limit} fit: ${advice}`);
+    super("ERR_SESSION_TOO_LARGE", `The session takes ${bytes} bytes where ${limit} fit: ${advice}`, { status: 413 });
     this.name = "SessionTooLargeError";
     this.bytes = bytes;
     this.limit = limit;

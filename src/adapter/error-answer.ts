@@ -12,7 +12,13 @@ export interface ErrorAnswer {
   readonly body: string;
 }
 
-const TEXTS: Readonly<Record<number, string>> = { 409: "Conflict", 503: "Service Unavailable" };
+const TEXTS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  409: "Conflict",
+  413: "Content Too Large",
+  422: "Unprocessable Content",
+  503: "Service Unavailable",
+};
 
 /** The answer to an error: its status if it is one of ours, 500 otherwise, and not a word of what it says. */
 export function errorAnswer(error: unknown): ErrorAnswer {

@@ -474,6 +474,12 @@ describe("what a request hands out and leaves behind", () => {
     ).toEqual(["one", "two", undefined]);
   });
 
+  test("flash messages that nobody takes do not pile up: the last 50 are kept", async () => {
+    const it = setup();
+    for (let n = 0; n < 60; n++) await it.browser.visit(it.user, (session) => session.flash("notice", n));
+    expect(await it.browser.visit(it.user, (session) => session.takeFlash("notice"))).toBe(10);
+  });
+
   test("P20: after an error destroy, authenticate and regenerate are kept, changed data is not", async () => {
     const it = setup();
     await it.browser.visit(it.user, (session) => session.set({ visits: 1 }));

@@ -159,7 +159,7 @@ export class Session<Data extends object> {
     if (this.#state.base !== undefined || this.#state.log.length > 0) this.#do({ kind: "regenerate" });
   }
 
-  /** Leaves a message that is read once, by this request or a later one. */
+  /** Leaves a message that is read once, by this request or a later one. The last 50 that nobody took are kept. */
   flash(name: string, value: JsonValue): void {
     this.#write();
     const entry = { id: encodeBase64url(randomBytes(6)), name, value: deepFreeze(copyJson(value, "a flash message")) };

@@ -79,5 +79,7 @@ function placeOf({ path = [] }: StandardSchemaV1.Issue): string {
 }
 
 function refused(issues: readonly string[]): SessionError {
-  return new SessionError("ERR_SESSION_INVALID_DATA", `The schema refuses this session data at: ${issues.join(", ")}`);
+  return new SessionError("ERR_SESSION_INVALID_DATA", `The schema refuses this session data at: ${issues.join(", ")}`, {
+    status: 422,
+  });
 }

@@ -32,6 +32,9 @@ export interface Draft extends Content {
   readonly separate: boolean;
 }
 
+/** How many flash messages are kept: a client that never shows them must not make its session grow. */
+const MOST_FLASH = 50;
+
 /** A draft in which nothing has been done yet. */
 export function draftOf(content: Content): Draft {
   return { ...content, rotated: undefined, separate: false };
@@ -47,7 +50,7 @@ export function apply(draft: Draft, verb: Verb): Draft {
     case "update":
       return { ...draft, data: verb.change(draft.data) };
     case "flash":
-      return { ...draft, flash: [...draft.flash, verb.entry] };
+      return { ...draft, flash: [...draft.flash, verb.entry].slice(-MOST_FLASH) };
     case "take-flash":
       return { ...draft, flash: draft.flash.filter(({ id }) => id !== verb.id) };
     case "authenticate":

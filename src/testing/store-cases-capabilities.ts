@@ -29,6 +29,8 @@ const bySubject: readonly StoreCase[] = [
   }),
 
   capabilityCase("listBySubject", "nothing for a subject without records", async (b, store) => {
+    await b.stored({ subject: b.unique() });
+    await b.stored();
     sameTexts(await keysOf(store.listBySubject(b.unique(), { now: b.now })), [], "keys");
   }),
 

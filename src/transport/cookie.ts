@@ -198,6 +198,8 @@ function insecure(view: RequestView, { trustProxy }: CookiePolicy, definition: s
     "ERR_SESSION_INSECURE",
     `No secure cookie can be set for the session "${definition}": ${whyInsecure(view, trustProxy)}. ` +
       "For a site without https, or a development machine under another name than localhost, say so by name: `cookie({ secure: false })`",
+    // It is the request that came on the wrong way, and a client may do that on purpose (design: invariant 7).
+    { status: 400 },
   );
 }
 
