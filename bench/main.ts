@@ -49,7 +49,7 @@ async function resultsOf(wanted: Options, contestants: readonly Contestant[], fo
     rounds,
     generator: hasWrk ? "wrk" : "a client of our own",
     machine: machine(),
-    rows: routes.flatMap((route) => subjects.map((subject) => rowOf(subject, route, samples))),
+    rows: routes.flatMap((route) => subjects.flatMap((subject) => rowOf(subject, route, samples) ?? [])),
     traffic: traffic.flat(),
     lost: await lost(contestants),
   };

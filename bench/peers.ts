@@ -10,10 +10,12 @@ import expressSession from "express-session";
 import { getIronSession, type IronSession } from "iron-session";
 import type { Handlers } from "./app.ts";
 import { FIRST_COUNT, newData, type BenchData } from "./data.ts";
+import { CONTROL_MICROS } from "./subjects.ts";
 
 /** The handlers of a subject that is not ours; undefined when the name is of another. */
 export function peer(name: string): Handlers | undefined {
   if (name === "bare") return bare();
+  if (name === "control") return control();
   if (name === "express-session") return withExpressSession();
   return name === "iron-session" ? withIronSession() : undefined;
 }
@@ -25,6 +27,18 @@ function bare(): Handlers {
     read: (_req, res) => void res.end("ada"),
     write: (_req, res) => void res.end(String(++count)),
     count: (_req, res) => void res.end(String(count)),
+  };
+}
+
+/** A known cost: looks at the clock until the time is over. */
+function control(): Handlers {
+  return {
+    ...bare(),
+    read(_req, res) {
+      const until = performance.now() + CONTROL_MICROS / 1000;
+      while (performance.now() < until);
+      res.end("ada");
+    },
   };
 }
 

@@ -24,6 +24,9 @@ export interface Contestant {
 /** How long a server is warmed up on each route, in seconds: twice, because what is learned on one route helps on another. */
 const WARM_UP = 0.25;
 
+/** Those that keep nothing. */
+const PLAIN: ReadonlySet<string> = new Set(["bare", "control"]);
+
 /** Starts the server of a subject and makes its sessions. */
 export async function enter(subject: Subject, options: ServerOptions): Promise<Contestant> {
   const server = await startServer(subject, options);
@@ -41,7 +44,9 @@ export async function end({ server }: Contestant): Promise<void> {
 /** Lets every server compile what it runs. */
 export async function warmUp(contestants: readonly Contestant[], routes: readonly Route[]): Promise<void> {
   for (const contestant of contestants) {
-    for (const route of [...routes, ...routes]) await costOf(contestant, route, WARM_UP);
+    for (const route of [...routes, ...routes]) {
+      if (runs(contestant, route)) await costOf(contestant, route, WARM_UP);
+    }
   }
 }
 
@@ -55,7 +60,7 @@ export async function measure(
   for (let round = 1; round <= rounds; round++) {
     for (const route of routes) {
       const found: string[] = [];
-      for (const contestant of contestants) {
+      for (const contestant of contestants.filter((each) => runs(each, route))) {
         const { name } = contestant.server.subject;
         const cost = await costOf(contestant, route, seconds);
         samples.add(name, route, cost);
@@ -65,6 +70,10 @@ export async function measure(
     }
   }
   return samples;
+}
+
+function runs({ server }: Contestant, route: Route): boolean {
+  return server.subject.routes?.includes(route) ?? true;
 }
 
 /** The CPU time of a request, in microseconds. */
@@ -81,7 +90,7 @@ export async function lost(contestants: readonly Contestant[]): Promise<Results[
   for (const { server, cookies } of contestants) {
     const { name, ours, byValue } = server.subject;
     const { writes } = await server.usage();
-    if (name === "bare" || writes === 0) continue;
+    if (writes === 0 || PLAIN.has(name)) continue;
     const missing = await lostWrites(server, cookies, writes);
     if (missing !== 0 && (ours || byValue)) throw new Error(`${name}: ${missing} of ${writes} writes were lost`);
     if (!byValue) found[name] = { writes, lost: missing };

@@ -51,9 +51,10 @@ export interface Row {
 /** Below this, in microseconds, a cost is noise, and no ratio to it means anything. */
 const NOISE = 1;
 
-/** The row of a subject on a route. */
-export function rowOf({ name, label, ours, peer, target }: Subject, route: Route, samples: Samples): Row {
+/** The row of a subject on a route; undefined when it was not asked for that. */
+export function rowOf({ name, label, ours, peer, target }: Subject, route: Route, samples: Samples): Row | undefined {
   const [bare, own] = [samples.of("bare", route), samples.of(name, route)];
+  if (own.length === 0) return undefined;
   const over = spread([own, bare], ([mine = 0, base = 0]) => mine - base);
   const theirs = peer === undefined ? [] : samples.of(peer, route);
   const parts = [own, theirs, bare];

@@ -23,6 +23,8 @@ export interface Subject {
   readonly target?: Readonly<Partial<Record<Route, number>>>;
   /** A door that it needs. */
   readonly needs?: string;
+  /** The only routes that it is asked for. */
+  readonly routes?: readonly Route[];
 }
 
 /**
@@ -31,6 +33,9 @@ export interface Subject {
 const USUAL = 32;
 /** Four times as many as the bounded cache of opened tokens takes. */
 const COLD = 4096;
+
+/** The known cost that shows what the method makes of costs, in microseconds. */
+export const CONTROL_MICROS = 20;
 
 const BY_ID = { ours: true, byValue: false, sessions: USUAL, peer: "express-session" } as const;
 const SEALED = { ours: true, byValue: true, peer: "iron-session" } as const;
@@ -41,6 +46,7 @@ const TWENTIETH = { read: 1 / 20, write: 1 / 20 };
 /** In the order in which they take their turns in each round. */
 export const SUBJECTS: readonly Subject[] = [
   { ...PEER, name: "bare", label: "Express alone" },
+  { ...PEER, name: "control", label: `Express, busy for ${CONTROL_MICROS} µs`, routes: ["read"] },
   { ...BY_ID, name: "memory", label: "coatcheck, by id, memory", target: SIXTH },
   { ...PEER, name: "express-session", label: "express-session, memory" },
   { ...SEALED, name: "sealed", label: "coatcheck, sealed, same cookies again", sessions: USUAL, target: TWENTIETH },

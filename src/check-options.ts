@@ -4,10 +4,11 @@
  * @module
  */
 import type { SessionOptions } from "./define-session.ts";
+import { checkNames } from "./internal/option-names.ts";
 import { HOW_TO_MAKE_A_KEY } from "./protection/key-ring.ts";
 import { checkedId } from "./session/token.ts";
 
-const OPTION_NAMES: ReadonlySet<string> = new Set<keyof SessionOptions>([
+const OPTION_NAMES: readonly (keyof SessionOptions)[] = [
   "name",
   "schema",
   "migrate",
@@ -27,13 +28,11 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof SessionOptions>([
   "storeTimeout",
   "revocation",
   "clock",
-]);
+];
 
 /** Throws a `TypeError` that names the option. */
 export function checkOptions(options: SessionOptions): void {
-  if (typeof options !== "object" || options === null) throw new TypeError("defineSession takes an object of options");
-  const unknown = Object.keys(options).find((option) => !OPTION_NAMES.has(option));
-  if (unknown !== undefined) throw new TypeError(`${unknown} is not an option of defineSession`);
+  checkNames("defineSession", options, OPTION_NAMES);
   checkForms(options);
   if (options.store === undefined) checkByValue(options);
   else checkById(options);

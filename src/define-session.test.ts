@@ -136,7 +136,8 @@ describe("options", () => {
     await it.browser.visit(it.user, (session) => session.set({ name: "Ada" }));
     const visit = new Browser(it.user).arrive();
     (await visit.from(it.user)).set({ name: "Eve" });
-    await expect(visit.answer()).rejects.toThrow(/generateId/);
+    const cause = { message: expect.stringMatching(/generateId/) };
+    await expect(visit.answer()).rejects.toMatchObject({ code: "ERR_SESSION_STORE", verb: "create", cause });
     expect(await it.browser.visit(it.user, ({ data }) => data)).toEqual({ name: "Ada" });
   });
 

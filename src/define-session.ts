@@ -6,31 +6,26 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { checkOptions } from "./check-options.ts";
 import { systemClock, type Clock } from "./internal/clock.ts";
-import { encodeBase64url } from "./internal/base64url.ts";
-import { randomBytes } from "./internal/crypto.ts";
 import { milliseconds, type Duration } from "./internal/duration.ts";
-import { run } from "./internal/maybe-promise.ts";
 import { SerialQueue } from "./internal/serial-queue.ts";
 import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
 import { seal } from "./protection/seal.ts";
 import { tokenMac } from "./protection/token-mac.ts";
-import { commitById } from "./session/by-id-commit.ts";
-import { loadById } from "./session/by-id-load.ts";
-import type { ById, ByIdBase, Concurrency, OnReplay } from "./session/by-id.ts";
-import { trackByValue, type ByValueBase } from "./session/by-value.ts";
+import type { ById, Concurrency, OnReplay } from "./session/by-id.ts";
+import { trackByValue } from "./session/by-value.ts";
 import { sessionEvents, type Events } from "./session/events.ts";
-import type { Exchange } from "./session/exchange.ts";
 import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
 import type { Policy } from "./session/policy.ts";
 import { registryById, registryByValue } from "./session/registry.ts";
+import { HOW_TO_INSTALL } from "./session/exchange.ts";
 import { exchangeOf, type SessionRequest } from "./session/request.ts";
 import { revocationIn, type Revocation } from "./session/revocation.ts";
 import type { Session } from "./session/session.ts";
 import { shapeOf } from "./session/shape.ts";
 import { storeCalls } from "./session/store-calls.ts";
-import { checkedId, SECRET_BYTES, tokenCodec } from "./session/token.ts";
-import type { Tracker } from "./session/tracker.ts";
+import { idGenerator, tokenCodec } from "./session/token.ts";
+import { trackById } from "./session/track-by-id.ts";
 import type { SessionStore } from "./store/store.ts";
 import { cookie } from "./transport/cookie.ts";
 import type { BoundTransport, Transport } from "./transport/transport.ts";
@@ -152,9 +147,7 @@ export function defineSession(options: SessionOptions): SessionDefinition<never>
     from(request: SessionRequest) {
       const exchange = exchangeOf(request);
       if (exchange === undefined) {
-        throw new TypeError(
-          `no session for this request: install the definition first, with sessions(${options.name}) of the adapter for your framework`,
-        );
+        throw new TypeError(`the session "${options.name}" is not installed for this request: ${HOW_TO_INSTALL}`);
       }
       return exchange.from(manager) as Session<never> | Promise<Session<never>>;
     },
@@ -226,14 +219,11 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
   const timeout = storeTimeoutOf(options);
   const calls = storeCalls(store, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
   const byId: ById = { ...common, codec, calls, queue: new SerialQueue(), concurrency, onReplay, timeout };
-  const tracker: Tracker<ByIdBase> = {
-    load: (tokens, exchange: Exchange) => run(loadById(byId, tokens, exchange)),
-    commit: (state, context) => commitById(byId, state, context),
-  };
+  const tracker = trackById(byId);
   const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
   return {
     ...common,
-    tracker: tracker as unknown as Tracker,
+    tracker,
     idleTransport: undefined,
     rotationChangesId: false,
     registry: registryById(byId, store),
@@ -254,10 +244,9 @@ function byValueParts(options: SessionOptions): ManagerParts {
   const idle =
     policy.idle === undefined ? undefined : { protector: protector("idle"), transport: besideOf(options, transport) };
   const revocation = revocationOf(options, common);
-  const newId = (): string =>
-    encodeBase64url(generateId === undefined ? randomBytes(SECRET_BYTES) : checkedId(generateId()));
+  const newId = idGenerator(generateId);
   const byValue = { ...common, protector: protector("session"), idle, revocation, newId };
-  const tracker: Tracker<ByValueBase> = trackByValue(byValue);
+  const tracker = trackByValue(byValue);
   const more = {
     kept: "by value",
     protection: protection.kind,
@@ -265,7 +254,7 @@ function byValueParts(options: SessionOptions): ManagerParts {
   };
   return {
     ...common,
-    tracker: tracker as unknown as Tracker,
+    tracker,
     idleTransport: idle?.transport,
     rotationChangesId: true,
     registry: registryByValue(name, revocation, events),

@@ -24,7 +24,14 @@ export type { Protection, ProtectionContext, Protector, Unprotected } from "./pr
 export { seal, type SealOptions } from "./protection/seal.ts";
 export { sign, type SignAlgorithm, type SignOptions } from "./protection/sign.ts";
 export type { Concurrency, OnReplay } from "./session/by-id.ts";
-export type { RejectionReason, SessionEvent, SessionEventType, SessionListener } from "./session/events.ts";
+export type {
+  EndReason,
+  GoneReason,
+  RejectionReason,
+  SessionEvent,
+  SessionEventType,
+  SessionListener,
+} from "./session/events.ts";
 export type { CommitOutcome } from "./session/exchange.ts";
 export type { OnStoreError, SessionManager } from "./session/manager.ts";
 export type { RevokeAllOptions, SessionSummary } from "./session/registry.ts";

@@ -148,7 +148,9 @@ class World {
       await new Promise<void>((resume) => this.#waiting.push(resume));
     act(session, action, key);
     const committing = ++this.#step;
-    const outcome = await session.commit();
+    const committed = await session.commit();
+    // What a destroy() writes is the end of a session: nothing of this request can be there afterwards.
+    const outcome = action === "destroy" ? "unchanged" : committed;
     if (action === "revoke") await definition.manager.revoke(session.id);
     await visit.answer();
     const { id, data } = session;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isPromise } from "../internal/maybe-promise.ts";
 import { managersOf, type InstalledDefinition } from "../session/exchange.ts";
 import { exchangeOf } from "../session/request.ts";
@@ -32,7 +33,10 @@ import { HeldResponse, type NodeRequest, type NodeResponse } from "./held-respon
  *
  * @throws TypeError without a definition, or when two use one cookie name
  */
-export function withSessions<Request extends NodeRequest, Response extends NodeResponse>(
+export function withSessions<
+  Request extends NodeRequest = IncomingMessage,
+  Response extends NodeResponse = ServerResponse,
+>(
   handler: (req: Request, res: Response) => unknown,
   ...definitions: readonly InstalledDefinition[]
 ): (req: Request, res: Response) => void {

@@ -3,11 +3,15 @@
  *
  * @module
  */
-import type * as NodeCryptoModule from "node:crypto";
 import type { MaybePromise } from "./maybe-promise.ts";
 
-/** `node:crypto`. */
-export type NodeCrypto = typeof NodeCryptoModule;
+/** What is used here of `node:crypto`, by its shape: the types of the root door must not need those of Node. */
+export interface NodeCrypto {
+  hash(algorithm: string, data: Uint8Array, encoding: "buffer"): Uint8Array;
+  createSecretKey(key: Uint8Array): never;
+  createHmac(algorithm: string, key: never): { update(data: Uint8Array): { digest(): Uint8Array } };
+  hkdfSync(digest: string, key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): ArrayBuffer;
+}
 
 interface ProcessWithBuiltins {
   getBuiltinModule?(id: "node:crypto"): NodeCrypto | undefined;

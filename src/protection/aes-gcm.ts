@@ -24,13 +24,31 @@ export type PrepareAesGcm = (key: Uint8Array) => AesGcm;
 
 /** AES-256-GCM by `node:crypto`, or by WebCrypto where that is undefined. */
 export function aesGcm(node: NodeCrypto | undefined): PrepareAesGcm {
-  return node === undefined ? aesGcmOfWeb : (key) => aesGcmOfNode(node, key);
+  return node === undefined ? aesGcmOfWeb : (key) => aesGcmOfNode(node as NodeCiphers, key);
+}
+
+/** The ciphers of `node:crypto`, by their shape. */
+interface NodeCiphers extends NodeCrypto {
+  createCipheriv(algorithm: string, key: never, iv: Uint8Array, options: typeof TAG_LENGTH): NodeCipher;
+  createDecipheriv(algorithm: string, key: never, iv: Uint8Array, options: typeof TAG_LENGTH): NodeDecipher;
+}
+interface NodeCipher {
+  setAAD(data: Uint8Array): unknown;
+  update(text: string, encoding: "utf8"): Uint8Array;
+  final(): Uint8Array;
+  getAuthTag(): Uint8Array;
+}
+interface NodeDecipher {
+  setAAD(data: Uint8Array): unknown;
+  setAuthTag(tag: Uint8Array): unknown;
+  update(data: Uint8Array): Uint8Array;
+  final(): Uint8Array;
 }
 
 // Unless it is told the length, Node takes the first 4 bytes of a tag for the whole.
 const TAG_LENGTH = { authTagLength: TAG_BYTES };
 
-function aesGcmOfNode({ createCipheriv, createDecipheriv, createSecretKey }: NodeCrypto, key: Uint8Array): AesGcm {
+function aesGcmOfNode({ createCipheriv, createDecipheriv, createSecretKey }: NodeCiphers, key: Uint8Array): AesGcm {
   // Kept as a KeyObject: with the bytes every message would cost five times as much.
   const secret = createSecretKey(key);
   return {

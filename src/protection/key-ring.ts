@@ -150,15 +150,15 @@ export class KeyRing {
  * ```ts
  * import { keyRing } from "coatcheck";
  *
- * const keys = keyRing(process.env.SESSION_KEYS ?? "");
+ * const keys = keyRing(process.env.SESSION_KEYS);
  * process.on("SIGHUP", () => keys.replace(readSecretFile()));
  * ```
  *
  * @throws TypeError that names `keys`, says what is wrong with which of them (missing, short, repetitive, a passphrase, given
  * twice) and how to make one, and contains none of them
  */
-export function keyRing(keys: KeyInput): KeyRing {
-  return keys instanceof KeyRing ? keys : new KeyRing(keys);
+export function keyRing(keys: KeyInput | undefined): KeyRing {
+  return keys instanceof KeyRing ? keys : new KeyRing(keys as KeyInput);
 }
 
 function together<T>(values: readonly MaybePromise<T>[]): MaybePromise<readonly T[]> {

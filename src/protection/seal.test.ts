@@ -461,7 +461,7 @@ describe("seal()", () => {
   });
 
   test("prefers its own keys to those of the definition", () => {
-    const own = seal(OTHER).bind(context);
+    const own = seal({ keys: OTHER }).bind(context);
     const token = own.protect(TEXT) as string;
     expect(seal().bind(context).unprotect(token)).toBeUndefined();
     expect(
@@ -473,9 +473,9 @@ describe("seal()", () => {
 
   test("throws a TypeError that names what is missing or wrong, when it is made or bound", () => {
     expect(() => seal().bind(contextOf())).toThrow(/^seal\(\) needs keys: .*randomBytes/);
-    expect(() => seal("")).toThrow(/^keys must /);
+    expect(() => seal({ keys: "" })).toThrow(/^keys must /);
     for (const openedTokens of [-1, 0.5, Number.NaN, Infinity, "9" as unknown as number]) {
-      expect(() => seal(undefined, { openedTokens })).toThrow(/^openedTokens must /);
+      expect(() => seal({ openedTokens })).toThrow(/^openedTokens must /);
     }
     for (const long of [{ name: "n".repeat(1200) }, { audience: "a".repeat(70_000) }]) {
       expect(() => seal().bind({ ...context, ...long })).toThrow(TypeError);

@@ -12,6 +12,7 @@ import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
 import { boundedCache } from "../internal/bounded-cache.ts";
 import { concat, equalBytes } from "../internal/bytes.ts";
 import { nodeCrypto, randomBytes } from "../internal/crypto.ts";
+import { checkNames } from "../internal/option-names.ts";
 import { run, settled, type Steps } from "../internal/maybe-promise.ts";
 import { aesGcm, TAG_BYTES, type AesGcm, type PrepareAesGcm } from "./aes-gcm.ts";
 import { derivationInfo, openedTokens, ringFor } from "./derived-keys.ts";
@@ -20,6 +21,8 @@ import type { Protection, ProtectionContext, Protector, Unprotected } from "./pr
 
 /** Options of {@link seal}. */
 export interface SealOptions {
+  /** Keys for this protection only. Default: those of the definition. */
+  readonly keys?: KeyInput | undefined;
   /**
    * How many opened tokens each definition remembers, so that reading the same one again is a look-up. Default 1024; 0 for
    * none. A token whose key was removed is not opened from there either.
@@ -27,7 +30,7 @@ export interface SealOptions {
   readonly openedTokens?: number | undefined;
 }
 
-/** What tests replace. */
+/** @internal What tests replace. */
 export interface SealParts {
   readonly prepare: PrepareAesGcm;
   readonly random: (length: number) => Uint8Array<ArrayBuffer>;
@@ -37,7 +40,7 @@ export interface SealParts {
   readonly epochLifetime: number;
 }
 
-/** What {@link seal} is made of. */
+/** @internal What {@link seal} is made of. */
 export const SEAL_PARTS: SealParts = {
   prepare: aesGcm(nodeCrypto),
   random: randomBytes,
@@ -65,7 +68,6 @@ const DEFAULT_OPENED_TOKENS = 1024;
  * Encrypts and authenticates (AES-256-GCM; ASVS 11.3.2, 14.1.1): the client can neither read nor change a token, and a token
  * of another purpose, definition or audience is worth nothing. Its length shows the length of the text: nothing is compressed.
  *
- * @param keys keys for this protection only. Default: those of the definition
  * @throws TypeError that names `keys` or `openedTokens`
  *
  * @example
@@ -74,20 +76,21 @@ const DEFAULT_OPENED_TOKENS = 1024;
  *
  * const prefs = defineSession<{ theme: string }>({
  *   name: "prefs",
- *   protection: seal(process.env.PREFS_KEYS),
+ *   protection: seal({ keys: process.env.PREFS_KEYS }),
  *   revocation: "none",
  * });
  * ```
  */
-export function seal(keys?: KeyInput, options: SealOptions = {}): Protection {
-  return sealWith(SEAL_PARTS, keys, options);
+export function seal(options: SealOptions = {}): Protection {
+  return sealWith(SEAL_PARTS, options);
 }
 
-/** {@link seal} made of other parts. */
-export function sealWith(parts: SealParts, keys?: KeyInput, options: SealOptions = {}): Protection {
+/** @internal {@link seal} made of other parts. */
+export function sealWith(parts: SealParts, options: SealOptions = {}): Protection {
+  checkNames("seal()", options, ["keys", "openedTokens"]);
   const limit = options.openedTokens ?? DEFAULT_OPENED_TOKENS;
   if (!Number.isSafeInteger(limit) || limit < 0) throw new TypeError("openedTokens must be a whole number, 0 or more");
-  const own = keys === undefined ? undefined : keyRing(keys);
+  const own = options.keys === undefined ? undefined : keyRing(options.keys);
   return {
     kind: "seal",
     bind(context) {

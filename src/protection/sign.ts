@@ -9,6 +9,7 @@
 import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
 import { concat, equalBytes, fromUtf8, utf8 } from "../internal/bytes.ts";
 import { hmac, type Primitives } from "../internal/crypto.ts";
+import { checkNames } from "../internal/option-names.ts";
 import { run, settled, type Steps } from "../internal/maybe-promise.ts";
 import { derivationInfo, keyedMacs, openedTokens, ringFor } from "./derived-keys.ts";
 import { keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
@@ -58,8 +59,9 @@ export function sign(options: SignOptions = {}): Protection {
   return signWith(hmac, options);
 }
 
-/** {@link sign} over another engine. */
+/** @internal {@link sign} over another engine. */
 export function signWith(engine: Primitives["hmac"], options: SignOptions = {}): Protection {
+  checkNames("sign()", options, ["algorithm", "keys"]);
   const algorithm = options.algorithm ?? "sha256";
   if (!Object.hasOwn(ALGORITHMS, algorithm)) throw new TypeError('algorithm must be "sha256", "sha384" or "sha512"');
   const own = options.keys === undefined ? undefined : keyRing(options.keys);

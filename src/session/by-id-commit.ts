@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ConflictError, SessionError } from "../errors.ts";
+import { ConflictError, SessionError, StoreError } from "../errors.ts";
 import { run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import {
   baseOf,
@@ -19,6 +19,7 @@ import {
   type ByIdBase,
 } from "./by-id.ts";
 import { firstSecrets, FRESH, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
+import type { EndReason, GoneReason } from "./events.ts";
 import { touchDue } from "./policy.ts";
 import type { Content, SessionRecord } from "./record.ts";
 import { settle, taskOf, type SessionState, type Task } from "./state.ts";
@@ -47,7 +48,7 @@ export function commitById(byId: ById, state: State, context: CommitContext): Ma
 
 function* committed(byId: ById, state: State, context: CommitContext): Steps<Tracked> {
   const earlier = yield* settledAttempt(byId, state);
-  yield* ended(byId, state);
+  const destroyed = yield* ended(byId, state);
   if (context.failed) withoutData(state);
   const step = yield* written(byId, state, context);
   const owed = step.owed ?? earlier;
@@ -55,7 +56,7 @@ function* committed(byId: ById, state: State, context: CommitContext): Steps<Tra
   if (owed !== undefined && base !== undefined) {
     return { outcome: "written", token: yield* settled(byId.codec.write(base.id, owed)) };
   }
-  return { outcome: earlier === undefined ? step.outcome : "written" };
+  return { outcome: earlier === undefined && !destroyed ? step.outcome : "written" };
 }
 
 function* written(byId: ById, state: State, context: CommitContext): Steps<Step> {
@@ -69,7 +70,7 @@ function* written(byId: ById, state: State, context: CommitContext): Steps<Step>
   if (log.length === 0) return yield* maintained(byId, state, base, task, context);
   if (!draft.separate) return yield* updated(byId, state, base, task, context);
   const step = yield* created(byId, state, task, context);
-  yield* removed(byId, base);
+  yield* removed(byId, base, "other-subject");
   return step;
 }
 
@@ -87,7 +88,7 @@ function lost({ events }: ById, state: State): Step {
   const meant = state.gone && state.log.length > 0;
   state.log = [];
   if (!meant) return UNCHANGED;
-  events.emit("gone");
+  events.emit("gone", { reason: "signed-in-anew" });
   return GONE;
 }
 
@@ -99,16 +100,19 @@ function withoutData(state: State): void {
   );
 }
 
-function* ended(byId: ById, state: State): Steps<void> {
+/** Ends what `destroy()` ended. False when there was nothing to end. */
+function* ended(byId: ById, state: State): Steps<boolean> {
+  const some = state.ended.length > 0;
   for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
-    yield* removed(byId, base);
+    yield* removed(byId, base, "destroy");
     state.ended.shift();
   }
+  return some;
 }
 
-function* removed(byId: ById, { id, stored, content }: ByIdBase): Steps<void> {
+function* removed(byId: ById, { id, stored, content }: ByIdBase, reason: EndReason): Steps<void> {
   const existed = yield* settled(byId.calls.delete(keyOf(byId, id), { previousSubject: stored.subject }));
-  if (existed) byId.events.emit("destroyed", { id, subject: content.subject });
+  if (existed) byId.events.emit("destroyed", { id, subject: content.subject, reason });
 }
 
 // --- a new record -------------------------------------------------------------------------------------------------------
@@ -133,9 +137,7 @@ function* created(byId: ById, state: State, task: Task, { carrier }: CommitConte
     }
     state.id = undefined;
   }
-  throw new SessionError("ERR_SESSION_STORE", "Three new session ids in a row exist already: check generateId", {
-    status: 500,
-  });
+  throw new StoreError("create", { cause: new Error("three new ids in a row exist already: check generateId") });
 }
 
 // --- a record that exists -----------------------------------------------------------------------------------------------
@@ -153,10 +155,10 @@ function* updated(byId: ById, state: State, loaded: ByIdBase, task: Task, contex
     state.unsettled = { base: next, task, owed: change.change === "replaced" };
     const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
     if (outcome === "ok") return accepted(byId, state, next, change, task);
-    const fresh = outcome === "gone" ? undefined : yield* freshBase(byId, base, version);
+    const fresh = outcome === "gone" ? "ended" : yield* freshBase(byId, base, version);
     if (fresh === "ours") return accepted(byId, state, next, change, task);
     state.unsettled = undefined;
-    if (fresh === undefined) return yield* vanished(byId, state, loaded, task, context);
+    if (typeof fresh === "string") return yield* vanished(byId, state, loaded, task, context, fresh);
     byId.events.emit("conflict", { id: base.id, subject: base.content.subject });
     if (byId.concurrency === "reject") throw new ConflictError("rejected");
     if (byId.clock.now() >= deadline) throw new ConflictError("retries");
@@ -166,10 +168,11 @@ function* updated(byId: ById, state: State, loaded: ByIdBase, task: Task, contex
   }
 }
 
-/** The session as it is now; `"ours"` when the write that seemed to fail had been done; undefined when it is gone. */
-function* freshBase(byId: ById, base: ByIdBase, version: string): Steps<ByIdBase | "ours" | undefined> {
+/** The session as it is now, or why it is gone; `"ours"` when the write that seemed to fail had been done. */
+function* freshBase(byId: ById, base: ByIdBase, version: string): Steps<ByIdBase | "ours" | GoneReason> {
   const stored = yield* settled(freshlyRead(byId, base));
-  return stored?.version === version ? "ours" : rebased(byId, base, stored);
+  if (stored?.version === version) return "ours";
+  return rebased(byId, base, stored) ?? (stored === undefined ? "ended" : "signed-in-anew");
 }
 
 function* changedSecrets(
@@ -219,8 +222,9 @@ function* vanished(
   { id, content }: ByIdBase,
   task: Task,
   context: CommitContext,
+  reason: GoneReason,
 ): Steps<Step> {
-  byId.events.emit("gone", { id, subject: content.subject });
+  byId.events.emit("gone", { id, subject: content.subject, reason });
   state.base = undefined;
   state.gone = true;
   if (signsIn(task)) return yield* created(byId, state, task, context);
@@ -297,7 +301,8 @@ function* secretsWritten(
 function* touched(byId: ById, state: State, base: ByIdBase, task: Task): Steps<boolean> {
   const { expiresAt } = toStored(byId, base.record, base.stored.version, byId.clock.now());
   const exists = yield* settled(byId.calls.touch(keyOf(byId, base.id), expiresAt));
-  byId.events.emit(exists ? "touched" : "gone", { id: base.id, subject: base.content.subject });
+  const detail = { id: base.id, subject: base.content.subject };
+  byId.events.emit(exists ? "touched" : "gone", exists ? detail : { ...detail, reason: "ended" });
   if (exists) done(state, { ...base, stored: { ...base.stored, expiresAt }, expiresAt }, task);
   else {
     state.base = undefined;

@@ -109,7 +109,7 @@ function* lastSeen(idle: NonNullable<ByValue["idle"]>, id: string, { view }: Exc
 // --- committing ---------------------------------------------------------------------------------------------------------
 
 function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitContext): Steps<Tracked> {
-  yield* ended(byValue, state);
+  const destroyed = yield* ended(byValue, state);
   if (failed) {
     state.log = state.log.filter((verb) => !isDataVerb(verb));
     const { base } = state;
@@ -125,19 +125,23 @@ function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitC
     return yield* issued(byValue, state, task);
   }
   state.log = [];
-  return base !== undefined && carrier.renews ? yield* maintained(byValue, base) : { outcome: "unchanged" };
+  if (base === undefined || !carrier.renews) return { outcome: destroyed ? "written" : "unchanged" };
+  return yield* maintained(byValue, base);
 }
 
 function isEmpty({ data, subject, flash }: Draft): boolean {
   return data === undefined && subject === undefined && flash.length === 0;
 }
 
-function* ended(byValue: ByValue, state: State): Steps<void> {
+/** Ends what `destroy()` ended. False when there was nothing to end. */
+function* ended(byValue: ByValue, state: State): Steps<boolean> {
+  const some = state.ended.length > 0;
   for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
     yield* endedEarly(byValue, base);
-    byValue.events.emit("destroyed", { id: base.id, subject: base.content.subject });
+    byValue.events.emit("destroyed", { id: base.id, subject: base.content.subject, reason: "destroy" });
     state.ended.shift();
   }
+  return some;
 }
 
 function* endedEarly({ revocation, policy }: ByValue, { id, content }: ByValueBase): Steps<void> {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { SessionError } from "../errors.ts";
+import type { StoreError } from "../errors.ts";
 
 /** Why a token was not accepted. */
 export type RejectionReason =
@@ -33,6 +33,22 @@ export type RejectionReason =
   /** Its subject's sessions were revoked, or it was. */
   | "revoked";
 
+/** Why a session ended. */
+export type EndReason =
+  /** `destroy()`. */
+  | "destroy"
+  /** A renewed secret came back (P6). */
+  | "replay"
+  /** Somebody else signed in with it (P16). */
+  | "other-subject";
+
+/** Why a request could not write any more. */
+export type GoneReason =
+  /** The session was ended, or its clocks ran out. */
+  | "ended"
+  /** Somebody signed in, or the secret was replaced, after the request had begun. */
+  | "signed-in-anew";
+
 /** What can happen. */
 export type SessionEventType =
   /** A new session was stored (by id) or issued (by value). */
@@ -51,7 +67,7 @@ export type SessionEventType =
   | "reissued"
   /** The end was moved, because the session was used. */
   | "touched"
-  /** `destroy()` ended it. */
+  /** It was ended by a request. */
   | "destroyed"
   /** `manager.revoke()` or `revokeAll()` ended it. */
   | "revoked"
@@ -76,10 +92,10 @@ export interface SessionEvent {
   /** The session's public id, where one is known. */
   readonly id?: string;
   readonly subject?: string;
-  /** With `rejected`. */
-  readonly reason?: RejectionReason;
+  /** With `rejected`, `destroyed` and `gone`. */
+  readonly reason?: RejectionReason | EndReason | GoneReason;
   /** With `store-error`. */
-  readonly error?: SessionError;
+  readonly error?: StoreError;
 }
 
 /** What an event says beyond its type. */

@@ -7,6 +7,7 @@
 import { SessionError } from "../errors.ts";
 import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import type { SessionManager } from "./manager.ts";
 import type { Session } from "./session.ts";
 
 /** What an exchange needs of a definition's manager. */
@@ -212,7 +213,7 @@ export class Exchange {
 /** What an adapter takes of a definition. */
 export interface InstalledDefinition {
   readonly name: string;
-  readonly manager: ExchangeManager;
+  readonly manager: SessionManager;
 }
 
 /** The managers of definitions that are installed together. Throws a `TypeError` when there are none or they clash. */
@@ -248,10 +249,12 @@ export function headersSent(): SessionError {
   );
 }
 
+/** What to do about a request that no adapter has seen. */
+export const HOW_TO_INSTALL =
+  "pass its definition to the adapter for your framework, before this handler, and to from() what the framework gives the handler";
+
 function notInstalled(name: string): TypeError {
-  return new TypeError(
-    `the session "${name}" is not installed for this request: pass its definition to sessions(…) of the adapter, before this handler`,
-  );
+  return new TypeError(`the session "${name}" is not installed for this request: ${HOW_TO_INSTALL}`);
 }
 
 function attempted<T>(work: () => MaybePromise<T>): MaybePromise<T> {

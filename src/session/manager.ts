@@ -8,11 +8,11 @@ import type { Clock } from "../internal/clock.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import { MAX_CANDIDATES, type BoundTransport, type HeaderEdit } from "../transport/transport.ts";
 import type { Events, SessionEventType, SessionListener } from "./events.ts";
-import type { CommitResult, Exchange, ExchangeManager, LoadedSession } from "./exchange.ts";
+import type { CommitResult, Exchange, LoadedSession } from "./exchange.ts";
 import { absoluteEnd, NEVER, type Policy } from "./policy.ts";
 import { emptyContent } from "./record.ts";
 import type { Registry, RevokeAllOptions, SessionSummary } from "./registry.ts";
-import { Session, type SessionHost } from "./session.ts";
+import { Session } from "./session.ts";
 import type { Shape } from "./shape.ts";
 import type { SessionState } from "./state.ts";
 import type { Carrier, Loaded, Tracked, Tracker } from "./tracker.ts";
@@ -41,21 +41,14 @@ export interface ManagerParts {
 }
 
 /** The sessions of one definition: loaded and committed for requests, listed and revoked for people. */
-export class SessionManager implements ExchangeManager, SessionHost {
+export class SessionManager {
   readonly name: string;
-  readonly policy: Policy;
-  readonly shape: Shape;
-  /** @internal */
-  readonly rotationChangesId: boolean;
   readonly #parts: ManagerParts;
 
   /** @internal */
   constructor(parts: ManagerParts) {
     this.#parts = parts;
     this.name = parts.name;
-    this.policy = parts.policy;
-    this.shape = parts.shape;
-    this.rotationChangesId = parts.rotationChangesId;
   }
 
   /**
@@ -113,11 +106,6 @@ export class SessionManager implements ExchangeManager, SessionHost {
     return this.#parts.clock.now();
   }
 
-  /** @internal */
-  newId(): string {
-    return this.#parts.newId();
-  }
-
   /** @internal Finds or begins the session of a request. */
   load(exchange: Exchange): MaybePromise<LoadedSession> {
     const { transport, tracker, events } = this.#parts;
@@ -162,7 +150,7 @@ export class SessionManager implements ExchangeManager, SessionHost {
       unavailable,
     };
     return {
-      session: new Session<never>(state, this),
+      session: new Session<never>(state, this.#parts),
       commit: (options) => this.#commit(state, options),
     };
   }

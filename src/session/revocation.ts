@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { SessionError } from "../errors.ts";
+import { StoreError } from "../errors.ts";
 import { encodeBase64url } from "../internal/base64url.ts";
 import { randomBytes } from "../internal/crypto.ts";
 import { isPlainObject, parseJson } from "../internal/json.ts";
@@ -82,9 +82,7 @@ export function revocationIn({ name, calls, now, lifetime }: RevocationOptions):
         const entry: Entry = { e: randomText(), x: [] };
         if (yield* settled(calls.create(keyOf(subject), toStored(entry)))) return entry.e;
       }
-      throw new SessionError("ERR_SESSION_STORE", "The revocation entry can be neither read nor created", {
-        status: 503,
-      });
+      throw new StoreError("create", { cause: new Error("the revocation entry can be neither read nor created") });
     },
     *valid(subject, epoch, id) {
       const found = yield* find(subject);

@@ -6,6 +6,7 @@
 import { encodeBase64url } from "../internal/base64url.ts";
 import { randomBytes } from "../internal/crypto.ts";
 import { copyJson, deepFreeze, type JsonValue } from "../internal/json.ts";
+import type { Clock } from "../internal/clock.ts";
 import { headersSent, type CommitOutcome } from "./exchange.ts";
 import { nextExpiry, touchDue, type Policy } from "./policy.ts";
 import type { Shape } from "./shape.ts";
@@ -39,7 +40,7 @@ export interface SessionHost {
   readonly shape: Shape;
   /** Whether a new secret means a new id: where the record is inside the token, it has no other name. */
   readonly rotationChangesId: boolean;
-  now(): number;
+  readonly clock: Clock;
   newId(): string;
 }
 
@@ -75,7 +76,7 @@ export class Session<Data extends object> {
     return (this.#state.id ??= this.#host.newId());
   }
 
-  /** Whether the session did not exist when the request came. */
+  /** Whether nothing of this session is kept yet: true for a visitor without one, false once it has been committed. */
   get isNew(): boolean {
     return this.#state.base === undefined;
   }
@@ -100,7 +101,10 @@ export class Session<Data extends object> {
     return this.#state.draft.authenticatedAt;
   }
 
-  /** When the session was last used before this request, in milliseconds since the epoch, to a tenth of the idle timeout. */
+  /**
+   * When the session was last used, as far as that is written down: in milliseconds since the epoch, to a tenth of the idle
+   * timeout. Without an idle timeout, when it was last written.
+   */
   get lastSeenAt(): number {
     return this.#state.base?.lastSeenAt ?? this.#state.exchange.arrivedAt;
   }
@@ -109,7 +113,7 @@ export class Session<Data extends object> {
   get expiresAt(): number {
     const { base, draft, log } = this.#state;
     const { policy } = this.#host;
-    const now = this.#host.now();
+    const now = this.#host.clock.now();
     const kept = base !== undefined && log.length === 0 && !touchDue(policy, draft, base.expiresAt, now);
     return kept ? base.expiresAt : nextExpiry(policy, draft, now);
   }
@@ -128,8 +132,9 @@ export class Session<Data extends object> {
   }
 
   /**
-   * Computes the new data from the old: the way to count. The function must be pure, because it is called again on newer
-   * data when another request wrote first. Throws as `set` does, and what the function throws.
+   * Computes the new data from the old: the way to count. What the function returns *replaces* the data, so spread the old
+   * into it to keep the other keys. It must be pure, because it is called again on newer data when another request wrote
+   * first. Throws as `set` does, and what the function throws.
    */
   update(change: (data: DeepReadonly<Data> | undefined) => DeepReadonly<Partial<Data>>): void {
     this.#write();
@@ -150,10 +155,13 @@ export class Session<Data extends object> {
       throw new TypeError("subject must be a string that is not empty");
     this.#write();
     const { level, keep = [] } = options;
-    this.#do({ kind: "authenticate", subject, level, keep, at: this.#host.now() });
+    this.#do({ kind: "authenticate", subject, level, keep, at: this.#host.clock.now() });
   }
 
-  /** A new secret for the same session, the old one dead at once: for every other change of what the user may do. */
+  /**
+   * A new secret for the same session, the old one dead at once: for every other change of what the user may do. Does nothing
+   * for a session that nothing was done to yet.
+   */
   regenerate(): void {
     this.#write();
     if (this.#state.base !== undefined || this.#state.log.length > 0) this.#do({ kind: "regenerate" });
@@ -188,7 +196,7 @@ export class Session<Data extends object> {
     state.base = undefined;
     state.id = undefined;
     state.log = [];
-    state.draft = draftOf(emptyContent(this.#host.now()));
+    state.draft = draftOf(emptyContent(this.#host.clock.now()));
   }
 
   /**

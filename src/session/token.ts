@@ -75,7 +75,7 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
   }
 
   return {
-    newId: () => encodeBase64url(generateId === undefined ? randomBytes(SECRET_BYTES) : checkedId(generateId())),
+    newId: idGenerator(generateId),
 
     write(id, secret) {
       const bytes = concat(decodeBase64url(id) as Secret, secret);
@@ -115,6 +115,11 @@ export function nextSecret(current: Secret, nonce: string): MaybePromise<Secret>
 /** A new secret. */
 export function newSecret(): Secret {
   return randomBytes(SECRET_BYTES);
+}
+
+/** Makes new public ids, by the application's generator or of 16 random bytes. */
+export function idGenerator(generateId: (() => Uint8Array) | undefined): () => string {
+  return () => encodeBase64url(generateId === undefined ? randomBytes(SECRET_BYTES) : checkedId(generateId()));
 }
 
 /** Refuses an id of a generator that could be guessed or does not fit. */

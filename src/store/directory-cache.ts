@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { boundedCache } from "../internal/bounded-cache.ts";
 import type { Clock } from "../internal/clock.ts";
 import type { StoredRecord } from "./store.ts";
 
@@ -14,26 +15,24 @@ export interface ReadCache {
 }
 
 interface Cached {
-  readonly record: StoredRecord;
+  /** Undefined: forgotten. */
+  readonly record: StoredRecord | undefined;
   readonly readAt: number;
 }
 
-/** Keeps up to `size` records, the newest ones, each for `maxAge` milliseconds; none if `size` is 0. */
+/** Keeps up to `size` records, each for `maxAge` milliseconds; none if `size` is 0. */
 export function readCache(size: number, maxAge: number, clock: Clock): ReadCache {
-  const entries = new Map<string, Cached>();
-  const isYoung = ({ readAt }: Cached): boolean => Math.abs(clock.now() - readAt) <= maxAge;
+  const cache = boundedCache<string, Cached>(size);
   return {
     get(key) {
-      const cached = entries.get(key);
-      return cached !== undefined && isYoung(cached) ? cached.record : undefined;
+      const cached = cache.get(key);
+      return cached !== undefined && Math.abs(clock.now() - cached.readAt) <= maxAge ? cached.record : undefined;
     },
     set(key, record) {
-      if (size === 0) return;
-      entries.delete(key);
-      entries.set(key, { record: Object.freeze(record), readAt: clock.now() });
-      const [oldest] = entries.keys();
-      if (entries.size > size && oldest !== undefined) entries.delete(oldest);
+      if (size > 0) cache.set(key, { record: Object.freeze(record), readAt: clock.now() });
     },
-    delete: (key) => void entries.delete(key),
+    delete(key) {
+      if (cache.get(key)?.record !== undefined) cache.set(key, { record: undefined, readAt: 0 });
+    },
   };
 }

@@ -70,7 +70,7 @@ function writeMember(disk: Disk, paths: Paths, member: string, key: string): voi
     if (attempt === ATTEMPTS) throw new Error(`directoryStore: ${dirname(member)} is removed again and again`);
     disk.makeDirectory(dirname(member));
   }
-  disk.sync(dirname(member));
+  for (let at = member; at !== paths.root; at = dirname(at)) disk.sync(dirname(at));
 }
 
 function parseMember(text: string | undefined): string | undefined {

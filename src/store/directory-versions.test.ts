@@ -302,7 +302,7 @@ const inMemory = (): World & { disk: ReturnType<typeof memoryDisk> } => ({
   drafts: DRAFTS,
 });
 
-describe("one writer stands still before any step while others do all their work, on a session", () => {
+describe("P29: one writer stands still before any step while others do all their work, on a session", () => {
   for (const [name, beginning] of Object.entries(BEGINNINGS)) {
     test(`${name}: everything comes out as if it had been done one after the other`, () => {
       const runs = explore(inMemory, beginning, INTRUSIONS, namesUsedOnce);
@@ -311,7 +311,7 @@ describe("one writer stands still before any step while others do all their work
   }
 });
 
-describe("one writer stands still while another one stands still while a third one works, on a session", () => {
+describe("P29: one writer stands still while another one stands still while a third one works, on a session", () => {
   const INNER = [create("a"), update("a", "b"), touch, remove, sweepTombstone, sweepExpired];
   for (const [name, beginning] of Object.entries(BEGINNINGS)) {
     test(`${name}: everything comes out as if it had been done in some order`, () => {
@@ -402,7 +402,7 @@ function suspendable({ disk, session, drafts }: World, { run }: Operation): Susp
   };
 }
 
-describe("two writers stand still and go on in turns while a third one works, on a session", () => {
+describe("P29: two writers stand still and go on in turns while a third one works, on a session", () => {
   const FIRST = [create("a"), update("a", "b"), touch, remove, sweepTombstone, sweepExpired];
   const SECOND = [create("b"), touch, remove, sweepTombstone, sweepExpired];
   const THIRD = [create("c"), touch, remove];
@@ -476,7 +476,7 @@ describe("two writers stand still and go on in turns while a third one works, on
   }
 });
 
-describe("writers stand still and go on in any turns", () => {
+describe("P29: writers stand still and go on in any turns", () => {
   const CASTS: readonly (readonly Operation[])[] = [
     [create("a"), create("b"), remove, sweepTombstone, touch],
     [touch, touch, touch, touch, remove],
@@ -484,7 +484,8 @@ describe("writers stand still and go on in any turns", () => {
     [remove, sweepTombstone, create("a"), sweepTombstone, create("b")],
     [sweepExpired, create("a"), touch, remove, create("b")],
   ];
-  const RUNS = Number(process.env["COATCHECK_RUNS"] ?? 1_500);
+  // More of them: COATCHECK_RUNS=20000 npx vitest run src/store/directory-versions --testTimeout=200000
+  const RUNS = Number(process.env["COATCHECK_RUNS"] ?? 1_000);
 
   for (const [i, cast] of CASTS.entries()) {
     test(`${cast.map(({ name }) => name).join(", ")}: as if it had been done in some order`, () => {
@@ -524,7 +525,7 @@ describe("writers stand still and go on in any turns", () => {
   }
 });
 
-describe("a writer is killed before any step, on a session", () => {
+describe("P29: a writer is killed before any step, on a session", () => {
   for (const [name, beginning] of Object.entries(BEGINNINGS)) {
     test(`${name}: it has done all or nothing, others work on, and a sweep removes what it left`, () => {
       for (const one of OPERATIONS) {

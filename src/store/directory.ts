@@ -6,6 +6,7 @@
 import { join, resolve } from "node:path";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
+import { checkNames } from "../internal/option-names.ts";
 import { createSweeper } from "../internal/sweeper.ts";
 import { readCache } from "./directory-cache.ts";
 import { type Disk, machineDisk } from "./directory-disk.ts";
@@ -55,6 +56,15 @@ const SWEPT_AT_ONCE = 500;
  */
 export function directoryStore(path: string, options: DirectoryStoreOptions = {}): DirectoryStore {
   if (typeof path !== "string" || path === "") throw new TypeError("path: expected the path of a directory");
+  checkNames("directoryStore", options, [
+    "fsync",
+    "cache",
+    "cacheMaxAge",
+    "tombstoneAge",
+    "sweepInterval",
+    "clock",
+    "disk",
+  ]);
   const size = options.cache === 0 ? 0 : positiveInteger("cache", options.cache, 0);
   const maxAge = milliseconds("cacheMaxAge", options.cacheMaxAge ?? 1);
   const tombstoneAge = milliseconds("tombstoneAge", options.tombstoneAge ?? "1h");

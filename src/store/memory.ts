@@ -5,6 +5,7 @@
  */
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Duration } from "../internal/duration.ts";
+import { checkNames } from "../internal/option-names.ts";
 import { createSweeper } from "../internal/sweeper.ts";
 import { type Entry, type MemoryTable, memoryTable } from "./memory-table.ts";
 import { optionalFunction, positiveInteger } from "./option-check.ts";
@@ -36,6 +37,7 @@ export type MemoryStore = Required<Omit<SessionStore, "watch">>;
  * const store = memoryStore({ maxSessions: 10_000 });
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  checkNames("memoryStore", options, ["maxSessions", "sweepInterval", "onEvict", "clock"]);
   const maxSessions = positiveInteger("maxSessions", options.maxSessions, 100_000);
   const onEvict = optionalFunction("onEvict", options.onEvict);
   const clock = options.clock ?? systemClock;

@@ -9,11 +9,18 @@ import { resolve } from "node:path";
 /** What is bound to a statement. */
 export type SqliteValue = string | number | null;
 
-/** A prepared statement. */
+/** A prepared statement, as its driver declares it: what can be bound differs from driver to driver. */
 export interface SqliteStatement {
   /** The first row as an object; undefined or null when there is none. */
-  get(...values: SqliteValue[]): unknown;
+  get(...values: never[]): unknown;
   /** All rows as objects. */
+  all(...values: never[]): unknown[];
+  run(...values: never[]): { readonly changes: number | bigint };
+}
+
+/** A prepared statement, as the store uses it: with texts, numbers and null, which all drivers bind. */
+export interface BoundStatement {
+  get(...values: SqliteValue[]): unknown;
   all(...values: SqliteValue[]): unknown[];
   run(...values: SqliteValue[]): { readonly changes: number | bigint };
 }

@@ -20,7 +20,7 @@ export function prepareSchema(database: SqliteDatabase, table: string): void {
     `CREATE TABLE IF NOT EXISTS ${schema} (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)`,
   );
   if (versionIn(database, schema) === undefined) {
-    database.prepare(`INSERT INTO ${schema} (one, version) VALUES (1, ?) ON CONFLICT DO NOTHING`).run(VERSION);
+    database.prepare(`INSERT INTO ${schema} (one, version) VALUES (1, ?) ON CONFLICT DO NOTHING`).run(VERSION as never);
   }
   const version = versionIn(database, schema);
   if (version !== VERSION) {

@@ -5,7 +5,7 @@
  * @module
  */
 import { quoted } from "./sqlite-schema.ts";
-import type { SqliteDatabase, SqliteStatement } from "./sqlite-client.ts";
+import type { BoundStatement, SqliteDatabase } from "./sqlite-client.ts";
 
 /** A row of the table. */
 export interface Row {
@@ -22,13 +22,13 @@ const LISTINGS = ["byKey", "bySubject", "count", "deleteExpired"] as const;
 type Name = (typeof VERBS)[number] | (typeof LISTINGS)[number];
 
 /** The prepared statements; the values of each are in the order of its question marks. */
-export type Statements = Readonly<Record<Name, SqliteStatement>>;
+export type Statements = Readonly<Record<Name, BoundStatement>>;
 
 /** Prepares the statements for a table. Only plain question marks are bound alike by all drivers. */
 export function statementsFor(database: SqliteDatabase, table: string): Statements {
   const sql = statementTexts(quoted(table));
   const prepared = [...VERBS, ...LISTINGS].map((name) => [name, database.prepare(sql[name])] as const);
-  return Object.fromEntries(prepared) as Statements;
+  return Object.fromEntries(prepared) as unknown as Statements;
 }
 
 /** In the listings a missing upper bound is null: every text comes before a blob. */

@@ -30,7 +30,7 @@ export interface StoreCall {
   readonly signal?: AbortSignal | undefined;
   /** The answer must come from where the truth is, past every cache. */
   readonly fresh?: boolean | undefined;
-  /** With `update` and `delete`: the subject under which the base was indexed. */
+  /** With `update`, and with `delete` where it is known: the subject under which the base was indexed. */
   readonly previousSubject?: string | undefined;
 }
 

@@ -9,7 +9,7 @@ import { protectionCases, type MakeProtection } from "./protection-cases.ts";
 
 const OURS: Readonly<Record<string, MakeProtection>> = {
   "seal()": () => seal(),
-  "seal() without a memory": () => seal(undefined, { openedTokens: 0 }),
+  "seal() without a memory": () => seal({ openedTokens: 0 }),
   "sign()": () => sign(),
   "sign() with sha512": () => sign({ algorithm: "sha512" }),
   ...Object.fromEntries(

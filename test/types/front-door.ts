@@ -3,14 +3,16 @@
  */
 import type { Request as ExpressRequest, Response as ExpressResponse } from "express";
 import express from "express";
-import type { IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { cookie, defineSession, header, keyRing, seal, sign, type DeepReadonly, type Session } from "coatcheck";
 import { sessions } from "coatcheck/express";
 import { withSessions as withFetchSessions } from "coatcheck/fetch";
 import { withSessions } from "coatcheck/node";
 import { memoryStore } from "coatcheck/store/memory";
+import { sqliteStore } from "coatcheck/store/sqlite";
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function assert<Truth extends true>(): Truth {
@@ -107,6 +109,9 @@ export async function forgotten(web: Request): Promise<void> {
 }
 
 withSessions((_req: IncomingMessage, res) => void res.end(), user, prefs);
+createServer(withSessions((req, res) => void res.end(req.url), user));
+sqliteStore(new DatabaseSync(":memory:"));
+sqliteStore("sessions.db", { synchronous: "full" });
 withFetchSessions(async (request: Request, env: { db: string }) => new Response(`${request.url}${env.db}`), user);
 defineSession<Prefs>({ name: "api", store: memoryStore(), transport: header("X-Session") });
 defineSession<Prefs>({
