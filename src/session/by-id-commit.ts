@@ -22,10 +22,10 @@ import { firstSecrets, FRESH, maintainedSecrets, replacedSecrets, type SecretsCh
 import type { EndReason, GoneReason } from "./events.ts";
 import { touchDue } from "./policy.ts";
 import type { Content, SessionRecord } from "./record.ts";
-import { settle, taskOf, type SessionState, type Task } from "./state.ts";
+import { dropData, endAll, settle, taskOf, type SessionState, type Task } from "./state.ts";
 import { newSecret, type Secret } from "./token.ts";
 import type { CommitContext, Tracked } from "./tracker.ts";
-import { isDataVerb, replay, type Draft } from "./verbs.ts";
+import { isDataVerb, isEmpty, replay, type Draft } from "./verbs.ts";
 
 type State = SessionState<ByIdBase>;
 
@@ -48,8 +48,8 @@ export function commitById(byId: ById, state: State, context: CommitContext): Ma
 
 function* committed(byId: ById, state: State, context: CommitContext): Steps<Tracked> {
   const earlier = yield* settledAttempt(byId, state);
-  const destroyed = yield* ended(byId, state);
-  if (context.failed) withoutData(state);
+  const destroyed = yield* endAll(state, (base) => removed(byId, base, "destroy"));
+  if (context.failed) dropData(state);
   const step = yield* written(byId, state, context);
   const owed = step.owed ?? earlier;
   const { base } = state;
@@ -74,10 +74,6 @@ function* written(byId: ById, state: State, context: CommitContext): Steps<Step>
   return step;
 }
 
-function isEmpty({ data, subject, flash }: Draft): boolean {
-  return data === undefined && subject === undefined && flash.length === 0;
-}
-
 /** A request whose session turned out to be gone begins a new one only by signing in (P13, P15). */
 function signsIn({ log }: Task): boolean {
   return log.some(({ kind }) => kind === "authenticate");
@@ -90,24 +86,6 @@ function lost({ events }: ById, state: State): Step {
   if (!meant) return UNCHANGED;
   events.emit("gone", { reason: "signed-in-anew" });
   return GONE;
-}
-
-function withoutData(state: State): void {
-  state.log = state.log.filter((verb) => !isDataVerb(verb));
-  state.draft = replay(
-    state.log,
-    state.base?.content ?? { ...state.draft, data: undefined, flash: [], subject: undefined },
-  );
-}
-
-/** Ends what `destroy()` ended. False when there was nothing to end. */
-function* ended(byId: ById, state: State): Steps<boolean> {
-  const some = state.ended.length > 0;
-  for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
-    yield* removed(byId, base, "destroy");
-    state.ended.shift();
-  }
-  return some;
 }
 
 function* removed(byId: ById, { id, stored, content }: ByIdBase, reason: EndReason): Steps<void> {

@@ -15,9 +15,9 @@ import { absoluteEnd, nextExpiry, type Policy } from "./policy.ts";
 import { isFlash, type Content } from "./record.ts";
 import type { Revocation } from "./revocation.ts";
 import type { Shape } from "./shape.ts";
-import { settle, taskOf, type Base, type SessionState, type Task } from "./state.ts";
+import { dropData, endAll, settle, taskOf, type Base, type SessionState, type Task } from "./state.ts";
 import type { CommitContext, Loaded, Tracked, Tracker } from "./tracker.ts";
-import { isDataVerb, replay, type Draft } from "./verbs.ts";
+import { isDataVerb, isEmpty, type Draft } from "./verbs.ts";
 
 /** Everything that keeping sessions by value needs. */
 export interface ByValue {
@@ -109,15 +109,8 @@ function* lastSeen(idle: NonNullable<ByValue["idle"]>, id: string, { view }: Exc
 // --- committing ---------------------------------------------------------------------------------------------------------
 
 function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitContext): Steps<Tracked> {
-  const destroyed = yield* ended(byValue, state);
-  if (failed) {
-    state.log = state.log.filter((verb) => !isDataVerb(verb));
-    const { base } = state;
-    state.draft = replay(
-      state.log,
-      base?.content ?? { ...state.draft, data: undefined, flash: [], subject: undefined },
-    );
-  }
+  const destroyed = yield* endAll(state, (base) => ended(byValue, base));
+  if (failed) dropData(state);
   const { base } = state;
   const task = taskOf(state);
   if (task.log.length > 0 && !(base === undefined && isEmpty(task.draft))) {
@@ -129,19 +122,9 @@ function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitC
   return yield* maintained(byValue, base);
 }
 
-function isEmpty({ data, subject, flash }: Draft): boolean {
-  return data === undefined && subject === undefined && flash.length === 0;
-}
-
-/** Ends what `destroy()` ended. False when there was nothing to end. */
-function* ended(byValue: ByValue, state: State): Steps<boolean> {
-  const some = state.ended.length > 0;
-  for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
-    yield* endedEarly(byValue, base);
-    byValue.events.emit("destroyed", { id: base.id, subject: base.content.subject, reason: "destroy" });
-    state.ended.shift();
-  }
-  return some;
+function* ended(byValue: ByValue, base: ByValueBase): Steps<void> {
+  yield* endedEarly(byValue, base);
+  byValue.events.emit("destroyed", { id: base.id, subject: base.content.subject, reason: "destroy" });
 }
 
 function* endedEarly({ revocation, policy }: ByValue, { id, content }: ByValueBase): Steps<void> {

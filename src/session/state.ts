@@ -4,9 +4,10 @@
  * @module
  */
 import type { StoreError } from "../errors.ts";
+import type { Steps } from "../internal/maybe-promise.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Content } from "./record.ts";
-import { replay, type Draft, type Verb } from "./verbs.ts";
+import { emptyContent, type Content } from "./record.ts";
+import { isDataVerb, replay, type Draft, type Verb } from "./verbs.ts";
 
 /** The session as it was loaded, or last committed. */
 export interface Base {
@@ -72,4 +73,20 @@ export function settle<B extends Base>(state: SessionState<B>, base: B, task: Ta
   state.id = undefined;
   state.log = state.log.slice(task.log.length);
   state.draft = replay(state.log, base.content);
+}
+
+/** Drops what a handler that threw had changed; who may use the session stays as it said (P20). */
+export function dropData(state: SessionState): void {
+  state.log = state.log.filter((verb) => !isDataVerb(verb));
+  state.draft = replay(state.log, state.base?.content ?? emptyContent(state.draft.createdAt));
+}
+
+/** Ends what `destroy()` ended, one after the other. False when there was nothing to end. */
+export function* endAll<B extends Base>(state: SessionState<B>, end: (base: B) => Steps<void>): Steps<boolean> {
+  const some = state.ended.length > 0;
+  for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
+    yield* end(base);
+    state.ended.shift();
+  }
+  return some;
 }

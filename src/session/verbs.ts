@@ -60,6 +60,11 @@ export function apply(draft: Draft, verb: Verb): Draft {
   }
 }
 
+/** Whether there is nothing to keep: an empty new session is neither stored nor sent (design: invariant 5). */
+export function isEmpty({ data, subject, flash }: Content): boolean {
+  return data === undefined && subject === undefined && flash.length === 0;
+}
+
 /** A whole log, replayed on another base. */
 export function replay(log: readonly Verb[], content: Content): Draft {
   return log.reduce(apply, draftOf(content));
