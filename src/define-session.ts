@@ -12,7 +12,7 @@ import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
 import { seal } from "./protection/seal.ts";
 import { tokenMac } from "./protection/token-mac.ts";
-import type { ById, Concurrency, OnReplay } from "./session/by-id.ts";
+import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
 import { trackByValue } from "./session/by-value.ts";
 import { sessionEvents, type Events } from "./session/events.ts";
 import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
@@ -218,7 +218,16 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
   const codec = tokenCodec({ name, audience, mac, acceptUnsigned, generateId });
   const timeout = storeTimeoutOf(options);
   const calls = storeCalls(store, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
-  const byId: ById = { ...common, codec, calls, queue: new SerialQueue(), concurrency, onReplay, timeout };
+  const byId: ById = {
+    ...common,
+    prefix: prefixOf(name, audience),
+    codec,
+    calls,
+    queue: new SerialQueue(),
+    concurrency,
+    onReplay,
+    timeout,
+  };
   const tracker = trackById(byId);
   const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
   return {
@@ -286,5 +295,10 @@ function revocationOf(
   }
   const timeout = storeTimeoutOf(options);
   const calls = storeCalls(revocation, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
-  return revocationIn({ name, calls, now: () => clock.now(), lifetime: policy.absolute });
+  return revocationIn({
+    prefix: prefixOf(name, options.audience ?? ""),
+    calls,
+    now: () => clock.now(),
+    lifetime: policy.absolute,
+  });
 }

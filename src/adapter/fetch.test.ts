@@ -26,6 +26,18 @@ test("Response.redirect(), whose headers cannot be changed, carries the session"
   expect(response.headers.get("cache-control")).toBe("no-store");
 });
 
+test("one Response that the app returns to everybody carries nobody's session to another", async () => {
+  const user = kitSession(kitStore());
+  const done = new Response(null, { status: 204 });
+  const handler = withSessions(async (request: Request) => {
+    const session = await user.from(request);
+    if (request.url.endsWith("/login")) session.authenticate("ada");
+    return done;
+  }, user);
+  expect((await handler(requested("/login"))).headers.getSetCookie()).toHaveLength(1);
+  expect((await handler(requested("/other"))).headers.getSetCookie()).toEqual([]);
+});
+
 test("a thrown Response is an answer: its session is written", async () => {
   const user = kitSession(slowStore());
   const agent = sessionAgent(

@@ -128,15 +128,10 @@ function failure(error: unknown, edits: readonly HeaderEdit[]): Response {
 
 function edited(response: Response, edits: readonly HeaderEdit[]): Response {
   if (edits.length === 0) return response;
-  try {
-    apply(edits, response.headers);
-    return response;
-  } catch {
-    // The headers of Response.redirect() and of a fetched response cannot be changed, but copied.
-    const copy = new Response(response.body, response);
-    apply(edits, copy.headers);
-    return copy;
-  }
+  // A copy: the app may return one response to many visitors, and some cannot be changed at all.
+  const copy = new Response(response.body, response);
+  apply(edits, copy.headers);
+  return copy;
 }
 
 function apply(edits: readonly HeaderEdit[], headers: Headers): void {

@@ -16,7 +16,8 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, callback) {
-    const timer: unknown = setTimeout(callback, ms);
+    // Beyond 24 days setTimeout would not wait at all.
+    const timer: unknown = setTimeout(callback, Math.min(ms, 2 ** 31 - 1));
     if (hasUnref(timer)) timer.unref();
     return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
   },

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SessionError } from "../errors.ts";
 
 /** What JSON can say. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -18,7 +19,7 @@ export function copyJson(value: unknown, path: string, depth = 0): JsonValue {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
   if (typeof value !== "object") throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
-  if (depth > DEEPEST) throw new TypeError(`${path} is nested deeper than ${DEEPEST} levels, or contains itself`);
+  if (depth > DEEPEST) throw tooDeep(path.slice(0, 60));
   if (Array.isArray(value)) return value.map((entry, index) => copyJson(entry, `${path}[${index}]`, depth + 1));
   if (!isPlainObject(value)) throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
   const copy: Record<string, JsonValue> = {};
@@ -27,6 +28,12 @@ export function copyJson(value: unknown, path: string, depth = 0): JsonValue {
     if (entry !== undefined && key !== "__proto__") copy[key] = copyJson(entry, `${path}.${key}`, depth + 1);
   }
   return copy;
+}
+
+/** Clients can send such data, so it is not a mistake of the program alone. */
+function tooDeep(path: string): SessionError {
+  const message = `${path}… is nested deeper than ${DEEPEST} levels, or contains itself`;
+  return new SessionError("ERR_SESSION_INVALID_DATA", message, { status: 422 });
 }
 
 function kindOf(value: unknown): string {

@@ -5,6 +5,7 @@
  * @module
  */
 import { ConflictError, SessionError, StoreError } from "../errors.ts";
+import { isPlainObject, sameJson } from "../internal/json.ts";
 import { run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import {
   baseOf,
@@ -20,12 +21,12 @@ import {
 } from "./by-id.ts";
 import { firstSecrets, FRESH, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
 import type { EndReason, GoneReason } from "./events.ts";
-import { touchDue } from "./policy.ts";
+import { nextExpiry, touchDue } from "./policy.ts";
 import type { Content, SessionRecord } from "./record.ts";
 import { dropData, endAll, settle, taskOf, type SessionState, type Task } from "./state.ts";
 import { newSecret, type Secret } from "./token.ts";
 import type { CommitContext, Tracked } from "./tracker.ts";
-import { isDataVerb, isEmpty, replay, type Draft } from "./verbs.ts";
+import { draftOf, isDataVerb, isEmpty, replay, type Draft, type Verb } from "./verbs.ts";
 
 type State = SessionState<ByIdBase>;
 
@@ -47,31 +48,37 @@ export function commitById(byId: ById, state: State, context: CommitContext): Ma
 }
 
 function* committed(byId: ById, state: State, context: CommitContext): Steps<Tracked> {
-  const earlier = yield* settledAttempt(byId, state);
-  const destroyed = yield* endAll(state, (base) => removed(byId, base, "destroy"));
+  const end = (base: ByIdBase, reason: EndReason): Steps<void> => removed(byId, base, reason);
+  const resent = yield* settledAttempt(byId, state);
+  const ended = yield* endAll(state, end);
   if (context.failed) dropData(state);
   const step = yield* written(byId, state, context);
-  const owed = step.owed ?? earlier;
-  const { base } = state;
-  if (owed !== undefined && base !== undefined) {
-    return { outcome: "written", token: yield* settled(byId.codec.write(base.id, owed)) };
-  }
-  return { outcome: earlier === undefined && !destroyed ? step.outcome : "written" };
+  if (step.owed !== undefined && state.base !== undefined) state.owed = { id: state.base.id, secret: step.owed };
+  yield* endAll(state, end);
+  return yield* told(byId, state, resent || ended ? "written" : step.outcome);
+}
+
+/** What the client must be told, once nothing can go wrong any more: it stays owed until then. */
+function* told(byId: ById, state: State, outcome: Tracked["outcome"]): Steps<Tracked> {
+  const { base, owed } = state;
+  state.owed = undefined;
+  if (owed === undefined || owed.id !== base?.id) return { outcome };
+  return { outcome, token: yield* settled(byId.codec.write(owed.id, owed.secret)) };
 }
 
 function* written(byId: ById, state: State, context: CommitContext): Steps<Step> {
   const { base } = state;
+  if (state.unchecked && base !== undefined) state.draft = merged(byId, state.log, base);
+  state.unchecked = false;
   const task = taskOf(state);
   const { draft, log } = task;
-  if (base === undefined)
-    return isEmpty(draft) || (state.gone && !signsIn(task))
-      ? lost(byId, state)
-      : yield* created(byId, state, task, context);
+  if (base === undefined) {
+    const nothing = isEmpty(draft) || (state.gone && !signsIn(task));
+    return nothing ? lost(byId, state) : yield* created(byId, state, task, context);
+  }
   if (log.length === 0) return yield* maintained(byId, state, base, task, context);
-  if (!draft.separate) return yield* updated(byId, state, base, task, context);
-  const step = yield* created(byId, state, task, context);
-  yield* removed(byId, base, "other-subject");
-  return step;
+  // Somebody else signed in: the session that this one replaces is ended afterwards (P16).
+  return draft.separate ? yield* created(byId, state, task, context) : yield* updated(byId, state, base, task, context);
 }
 
 /** A request whose session turned out to be gone begins a new one only by signing in (P13, P15). */
@@ -97,25 +104,36 @@ function* removed(byId: ById, { id, stored, content }: ByIdBase, reason: EndReas
 
 function* created(byId: ById, state: State, task: Task, { carrier }: CommitContext): Steps<Step> {
   carrier.require();
-  const { draft } = task;
   const now = byId.clock.now();
   const secret = newSecret();
   const mine = yield* settled(byId.codec.verifier(secret));
-  const record: SessionRecord = { content: contentOf(draft), lastSeenAt: now, ...firstSecrets(mine, 0, now) };
+  const content = contentOf(task.draft);
+  const record: SessionRecord = { content, lastSeenAt: now, ...firstSecrets(mine, 0, now) };
   const stored = toStored(byId, record, newVersion(), now);
   for (let tries = 0; tries < 3; tries++) {
     const id = state.id ?? byId.codec.newId();
-    const base = baseOf(byId, { id, stored, record, secret, mine, proof: "current", outdated: false });
-    state.unsettled = { base, task, owed: true };
-    if (yield* settled(byId.calls.create(keyOf(byId, id), stored))) {
-      byId.events.emit("created", { id, subject: draft.subject });
-      if (draft.subject !== undefined) byId.events.emit("authenticated", { id, subject: draft.subject });
-      done(state, base, task);
-      return { outcome: "written", owed: secret };
-    }
+    const kept = { id, stored, record, content, migrated: false, secret, mine, outdated: false };
+    const base = baseOf(byId, { ...kept, proof: "current" });
+    state.unsettled = { base, from: undefined, task, owed: true };
+    if (yield* creates(byId, base)) return begun(byId, state, base, task);
+    state.unsettled = undefined;
     state.id = undefined;
   }
   throw new StoreError("create", { cause: new Error("three new ids in a row exist already: check generateId") });
+}
+
+/** Whether the record is there now by this write: by this call, or by an earlier one whose answer was lost (P18). */
+function* creates(byId: ById, base: ByIdBase): Steps<boolean> {
+  if (yield* settled(byId.calls.create(keyOf(byId, base.id), base.stored))) return true;
+  return (yield* settled(freshlyRead(byId, base)))?.version === base.stored.version;
+}
+
+function begun(byId: ById, state: State, base: ByIdBase, task: Task): Step {
+  const detail = { id: base.id, subject: base.content.subject };
+  byId.events.emit("created", detail);
+  if (base.content.subject !== undefined) byId.events.emit("authenticated", detail);
+  done(state, base, task);
+  return { outcome: "written", owed: base.secret };
 }
 
 // --- a record that exists -----------------------------------------------------------------------------------------------
@@ -128,9 +146,9 @@ function* updated(byId: ById, state: State, loaded: ByIdBase, task: Task, contex
   let base = loaded;
   let { draft } = task;
   for (let tries = 1; ; tries++) {
-    const change = yield* changedSecrets(byId, state, base, draft, context, rotation);
-    const next = nextBase(byId, base, draft, change, version);
-    state.unsettled = { base: next, task, owed: change.change === "replaced" };
+    const change = yield* changedSecrets(byId, base, draft, context, rotation);
+    const next = nextBase(byId, base, contentOf(draft), change, version);
+    state.unsettled = { base: next, from: base, task, owed: change.change === "replaced" };
     const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
     if (outcome === "ok") return accepted(byId, state, next, change, task);
     const fresh = outcome === "gone" ? "ended" : yield* freshBase(byId, base, version);
@@ -138,9 +156,9 @@ function* updated(byId: ById, state: State, loaded: ByIdBase, task: Task, contex
     state.unsettled = undefined;
     if (typeof fresh === "string") return yield* vanished(byId, state, loaded, task, context, fresh);
     byId.events.emit("conflict", { id: base.id, subject: base.content.subject });
-    if (byId.concurrency === "reject") throw new ConflictError("rejected");
+    if (byId.concurrency === "reject" && !sameContent(base, fresh)) throw new ConflictError("rejected");
     if (byId.clock.now() >= deadline) throw new ConflictError("retries");
-    if (byId.concurrency === "merge") draft = merged(byId, task, fresh);
+    if (byId.concurrency === "merge") draft = merged(byId, task.log, fresh);
     base = fresh;
     yield* pause(byId, tries);
   }
@@ -155,23 +173,38 @@ function* freshBase(byId: ById, base: ByIdBase, version: string): Steps<ByIdBase
 
 function* changedSecrets(
   byId: ById,
-  { exchange }: State,
   base: ByIdBase,
   draft: Draft,
   { carrier }: CommitContext,
   rotation: Secret,
 ): Steps<SecretsChange> {
   if (draft.rotated !== undefined) return yield* replacedSecrets(byId, base.record.generation, rotation);
-  return yield* maintainedSecrets(byId, base, { renews: carrier.renews, arrivedAt: exchange.arrivedAt });
+  return yield* maintainedSecrets(byId, base, { renews: carrier.renews });
 }
 
-function nextBase(byId: ById, base: ByIdBase, content: Content, change: SecretsChange, version: string): ByIdBase {
+/** What the session is with this content, and these secrets. */
+function nextBase(byId: ById, base: ByIdBase, seen: Content, change: SecretsChange, version: string): ByIdBase {
   const now = byId.clock.now();
-  const record: SessionRecord = { content: contentOf(content), lastSeenAt: now, ...change.secrets };
+  const content = seen === base.content ? base.record.content : { ...seen, data: withUnseen(base, seen.data) };
+  const record: SessionRecord = { content, lastSeenAt: now, ...change.secrets };
   const stored = toStored(byId, record, version, now);
-  if (change.change !== "replaced" || change.owed === undefined) return baseOf(byId, { ...base, stored, record });
-  const mine = record.verifier;
-  return baseOf(byId, { ...base, stored, record, secret: change.owed, mine, proof: "current", outdated: false });
+  const next = { ...base, stored, record, content: seen, migrated: base.migrated && seen === base.content };
+  if (change.change !== "replaced" || change.owed === undefined) return baseOf(byId, next);
+  return baseOf(byId, { ...next, secret: change.owed, mine: record.verifier, proof: "current", outdated: false });
+}
+
+/** The data, with the keys that a newer server wrote and this one's schema left out: they are not ours to remove. */
+function withUnseen({ record, content, migrated }: ByIdBase, data: unknown): unknown {
+  const raw = record.content.data;
+  const seen = content.data;
+  if (migrated || raw === seen || !isPlainObject(raw) || !isPlainObject(seen) || !isPlainObject(data)) return data;
+  const unseen = Object.entries(raw).filter(([key]) => !Object.hasOwn(seen, key));
+  return unseen.length === 0 ? data : { ...Object.fromEntries(unseen), ...data };
+}
+
+/** A renewal or a touch in between is no conflict that anybody has to see (P13). */
+function sameContent(a: ByIdBase, b: ByIdBase): boolean {
+  return sameJson(contentOf(a.record.content), contentOf(b.record.content));
 }
 
 function accepted(byId: ById, state: State, next: ByIdBase, { change, owed }: SecretsChange, task: Task): Step {
@@ -185,7 +218,7 @@ function accepted(byId: ById, state: State, next: ByIdBase, { change, owed }: Se
 }
 
 /** The request's verbs on what the other request wrote (P12, P17). */
-function merged(byId: ById, { log }: Task, fresh: ByIdBase): Draft {
+function merged(byId: ById, log: readonly Verb[], fresh: ByIdBase): Draft {
   try {
     const draft = replay(log, fresh.content);
     return draft.data === undefined ? draft : { ...draft, data: byId.shape.accept(draft.data) };
@@ -221,9 +254,9 @@ function* pause({ clock }: ById, tries: number): Steps<void> {
 
 /** What a request that only looked may still have to write (P22). The response does not depend on it. */
 function* maintained(byId: ById, state: State, base: ByIdBase, task: Task, { carrier }: CommitContext): Steps<Step> {
-  const how = { renews: carrier.renews, arrivedAt: state.exchange.arrivedAt };
+  const how = { renews: carrier.renews };
   const change = yield* maintainedSecrets(byId, base, how);
-  if (change.change !== undefined) {
+  if (change.change !== undefined || outlives(byId, base)) {
     const next = nextBase(byId, base, base.content, change, newVersion());
     return (yield* bestEffort(secretsWritten(byId, state, base, next, change, task, how))) ?? UNCHANGED;
   }
@@ -234,6 +267,11 @@ function* maintained(byId: ById, state: State, base: ByIdBase, task: Task, { car
   if (owed === undefined || (yield* bestEffort(stillHolds(byId, base))) !== true) return UNCHANGED;
   if (change.owed === undefined) byId.events.emit("reissued", { id: base.id, subject: base.content.subject });
   return { outcome: "unchanged", owed };
+}
+
+/** Whether the record would live on longer than the clocks of today allow, because it was written under others. */
+function outlives({ policy, clock }: ById, { content, stored }: ByIdBase): boolean {
+  return stored.expiresAt > nextExpiry(policy, content, clock.now());
 }
 
 /** Whether the same token is to go out once more, under the key that protects now (P22). */
@@ -261,15 +299,16 @@ function* secretsWritten(
   next: ByIdBase,
   { change, owed }: SecretsChange,
   task: Task,
-  how: { renews: boolean; arrivedAt: number },
+  how: { renews: boolean },
 ): Steps<Step> {
   const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
-  if (outcome === "ok" && change !== undefined && change !== "replaced") {
-    byId.events.emit(change, { id: base.id, subject: base.content.subject });
+  if (outcome === "ok") {
+    const type = change === "confirmed" || change === "renewed" ? change : "touched";
+    byId.events.emit(type, { id: base.id, subject: base.content.subject });
     done(state, next, task);
     return { outcome: "unchanged", owed };
   }
-  if (change === "confirmed") return UNCHANGED;
+  if (change !== "renewed") return UNCHANGED;
   // Another request renewed first: its offer is ours too, so that both hand out the same next secret (P9).
   const fresh = outcome === "gone" ? undefined : rebased(byId, base, yield* settled(freshlyRead(byId, base)));
   const theirs = fresh === undefined ? undefined : yield* maintainedSecrets(byId, fresh, how);
@@ -291,16 +330,34 @@ function* touched(byId: ById, state: State, base: ByIdBase, task: Task): Steps<b
 
 // --- writes whose outcome is unknown (P18) ------------------------------------------------------------------------------
 
-/** A write that the store did not answer: if it was done after all, go on from there. Returns the secret the client lacks. */
-function* settledAttempt(byId: ById, state: State): Steps<Secret | undefined> {
+/**
+ * Sends a write that the store did not answer once more, as it was: its version tells whether it was done. False when there
+ * is none, or when it came to nothing. Throws a `ConflictError` when others have written since, so that nobody can tell.
+ */
+function* settledAttempt(byId: ById, state: State): Steps<boolean> {
   const { unsettled } = state;
-  if (unsettled === undefined) return undefined;
-  const { base, task, owed } = unsettled;
-  const stored = yield* settled(freshlyRead(byId, base));
+  if (unsettled === undefined) return false;
+  const { base, from, task, owed } = unsettled;
+  const outcome = from === undefined ? yield* creates(byId, base) : yield* resent(byId, base, from);
   state.unsettled = undefined;
-  if (stored?.version !== base.stored.version) return undefined;
+  if (outcome === "unknown") {
+    state.log = [];
+    state.draft = draftOf(state.base?.content ?? state.draft);
+    throw new ConflictError("retries");
+  }
+  if (outcome !== true && outcome !== "ok") return false;
   settle(state, base, task);
-  return owed ? base.secret : undefined;
+  if (owed) state.owed = { id: base.id, secret: base.secret };
+  return true;
+}
+
+function* resent(byId: ById, base: ByIdBase, from: ByIdBase): Steps<"ok" | "gone" | "unknown"> {
+  const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), base.stored, from.stored));
+  if (outcome !== "conflict") return outcome;
+  const stored = yield* settled(freshlyRead(byId, base));
+  if (stored === undefined) return "gone";
+  if (stored.version === base.stored.version) return "ok";
+  return rebased(byId, from, stored) === undefined ? "gone" : "unknown";
 }
 
 /** The store has it. */

@@ -104,6 +104,7 @@ function judge(
   const data = byId.shape.read(content.data);
   if (data === undefined) return { id, reason: "invalid-data" };
   if (data.migrated) byId.events.emit("migrated", { id, subject: content.subject });
-  const read: typeof record = { ...record, content: { ...content, data: data.data } };
-  return { base: baseOf(byId, { id, stored, record: read, secret, mine, proof, outdated }) };
+  const seen = { ...content, data: data.data };
+  const { migrated } = data;
+  return { base: baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated }) };
 }

@@ -26,17 +26,13 @@ export interface SecretsChange {
 }
 
 /** Confirms a pending secret that the client was seen with, or renews one that is old (P6, P9). */
-export function* maintainedSecrets(
-  byId: ById,
-  base: ByIdBase,
-  { renews, arrivedAt }: { renews: boolean; arrivedAt: number },
-): Steps<SecretsChange> {
+export function* maintainedSecrets(byId: ById, base: ByIdBase, { renews }: { renews: boolean }): Steps<SecretsChange> {
   const { record, mine, secret } = base;
   const { generation, verifier, pending, retired, secretSince } = record;
   const secrets: Secrets = { generation, verifier, pending, retired, secretSince };
   const proof = proofOf(record, mine);
   if (proof === "pending") {
-    const confirmed = { generation, verifier: mine, pending: undefined, retired: { verifier, at: arrivedAt } };
+    const confirmed = { generation, verifier: mine, pending: undefined, retired: { verifier, at: byId.clock.now() } };
     return { secrets: { ...confirmed, secretSince: byId.clock.now() }, change: "confirmed", owed: undefined };
   }
   const unchanged: SecretsChange = { secrets, change: undefined, owed: undefined };

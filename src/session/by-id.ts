@@ -5,7 +5,7 @@
  */
 import { StoreError } from "../errors.ts";
 import { encodeBase64url } from "../internal/base64url.ts";
-import { equalText } from "../internal/bytes.ts";
+import { equalText, utf8 } from "../internal/bytes.ts";
 import type { Clock } from "../internal/clock.ts";
 import { randomBytes } from "../internal/crypto.ts";
 import type { MaybePromise, Steps } from "../internal/maybe-promise.ts";
@@ -28,6 +28,8 @@ export type OnReplay = "end" | "reject";
 /** Everything that keeping sessions by id needs. */
 export interface ById {
   readonly name: string;
+  /** What its keys begin with. */
+  readonly prefix: string;
   readonly clock: Clock;
   readonly policy: Policy;
   readonly shape: Shape;
@@ -47,7 +49,10 @@ export type Proof = "current" | "pending" | "retired";
 /** A session by id, as loaded or last committed. */
 export interface ByIdBase extends Base {
   readonly stored: StoredRecord;
+  /** As it is stored: its data may have keys that `content`, which the schema has seen, has not. */
   readonly record: SessionRecord;
+  /** Whether `content` went through `migrate`. */
+  readonly migrated: boolean;
   /** The secret that the request came with, or was given. */
   readonly secret: Secret;
   /** Its verifier. */
@@ -58,14 +63,19 @@ export interface ByIdBase extends Base {
   readonly loadedAt: number;
 }
 
-/** The store key of a session. */
-export function keyOf({ name }: { readonly name: string }, id: string): string {
-  return `${name}/${id}`;
+/** What the keys of a definition begin with: definitions never share records, nor do audiences. */
+export function prefixOf(name: string, audience: string): string {
+  return audience === "" ? `${name}/` : `${name}.${encodeBase64url(utf8(audience))}/`;
 }
 
-/** The subject as the store knows it; definitions never share records. */
-export function subjectKeyOf({ name }: { readonly name: string }, subject: string): string {
-  return `${name}/${subject}`;
+/** The store key of a session. */
+export function keyOf({ prefix }: { readonly prefix: string }, id: string): string {
+  return prefix + id;
+}
+
+/** The subject as the store knows it. */
+export function subjectKeyOf({ prefix }: { readonly prefix: string }, subject: string): string {
+  return prefix + subject;
 }
 
 /** A record in the form that a store keeps. */
@@ -76,10 +86,10 @@ export function toStored(byId: ById, record: SessionRecord, version: string, now
 }
 
 /** The record in what a store keeps; undefined when it cannot be read. */
-export function fromStored({ name }: { readonly name: string }, stored: StoredRecord): SessionRecord | undefined {
+export function fromStored({ prefix }: { readonly prefix: string }, stored: StoredRecord): SessionRecord | undefined {
   const { subject } = stored;
   if (subject === undefined) return readRecord(stored.value, undefined);
-  return subject.startsWith(`${name}/`) ? readRecord(stored.value, subject.slice(name.length + 1)) : undefined;
+  return subject.startsWith(prefix) ? readRecord(stored.value, subject.slice(prefix.length)) : undefined;
 }
 
 /** A new version of a record (protocol §1). */
@@ -90,13 +100,11 @@ export function newVersion(): string {
 /** What a request holds once it has proved its right to a record. */
 export function baseOf(
   byId: ById,
-  found: Pick<ByIdBase, "id" | "stored" | "record" | "secret" | "mine" | "proof" | "outdated">,
+  found: Pick<ByIdBase, "id" | "stored" | "record" | "content" | "migrated" | "secret" | "mine" | "proof" | "outdated">,
 ): ByIdBase {
-  const { stored, record } = found;
-  const { content } = record;
+  const { stored, record, content } = found;
   return {
     ...found,
-    content,
     expiresAt: Math.min(stored.expiresAt, absoluteEnd(byId.policy, content)),
     lastSeenAt: Math.max(record.lastSeenAt, touchedAt(byId.policy, content, stored.expiresAt) ?? 0),
     loadedAt: byId.clock.now(),
@@ -120,10 +128,10 @@ export function freshlyRead(byId: ById, { id }: ByIdBase): MaybePromise<StoredRe
 export function rebased(byId: ById, base: ByIdBase, stored: StoredRecord | undefined): ByIdBase | undefined {
   const record = stored === undefined ? undefined : fromStored(byId, stored);
   if (stored === undefined || record === undefined || record.generation !== base.record.generation) return undefined;
-  const data = byId.shape.read(record.content.data);
-  if (data === undefined) return undefined;
-  const content = { ...record.content, data: data.data };
-  return baseOf(byId, { ...base, stored, record: { ...record, content } });
+  const read = byId.shape.read(record.content.data);
+  if (read === undefined) return undefined;
+  const content = { ...record.content, data: read.data };
+  return baseOf(byId, { ...base, stored, record, content, migrated: read.migrated });
 }
 
 /** Does work that a request can do without. `undefined` when the store failed: its event is the trace. */

@@ -130,12 +130,41 @@ describe("a session in its token", () => {
     const other = new Browser(it.prefs);
     await it.browser.visit(it.prefs, (session) => session.set({ theme: "dark" }));
     await other.visit(it.prefs, (session) => session.set({ theme: "light" }));
+    it.clock.advance(20 * MINUTE);
+    for (const browser of [it.browser, other]) await dataOf(it, browser);
+    it.clock.advance(20 * MINUTE);
     const mixed = it.browser.clone();
     mixed.jar.set(`${COOKIE}-idle`, other.jar.get(`${COOKIE}-idle`) ?? "");
     expect(await dataOf(it, mixed)).toBeUndefined();
     mixed.jar.delete(`${COOKIE}-idle`);
     expect(await dataOf(it, mixed)).toBeUndefined();
     expect(await dataOf(it)).toEqual({ theme: "dark" });
+  });
+
+  test("a late answer that puts an old idle clock in the place of a new one signs nobody out", async () => {
+    for (const revocation of ["none", memoryStore()] as const) {
+      const it = sealed({ idleTimeout: "30m", revocation });
+      await it.browser.visit(it.prefs, (session) => session.set({ theme: "dark" }));
+      it.clock.advance(4 * MINUTE);
+      const poll = it.browser.arrive();
+      await poll.from(it.prefs);
+      await it.browser.visit(it.prefs, (session) => session.authenticate("ada"));
+      (await poll.answer()).deliver();
+      expect(await it.browser.visit(it.prefs, ({ subject }) => subject)).toBe("ada");
+    }
+  });
+
+  test("a slow read after the keys changed brings back nobody who signed out meanwhile", async () => {
+    const ring = keyRing(KEY);
+    const it = sealed({ keys: ring });
+    await it.browser.visit(it.prefs, (session) => session.authenticate("ada"));
+    ring.replace([OTHER_KEY, KEY]);
+    const slow = it.browser.arrive();
+    await slow.from(it.prefs);
+    it.clock.advance(MINUTE);
+    await it.browser.visit(it.prefs, (session) => session.destroy());
+    (await slow.answer()).deliver();
+    expect(it.browser.jar.size).toBe(0);
   });
 
   test("destroy() takes both cookies back", async () => {
@@ -182,6 +211,14 @@ describe("a session in its token", () => {
     (await visit.from(it.prefs)).set({ name: "x".repeat(4000) });
     await expect(visit.answer()).rejects.toMatchObject({ code: "ERR_SESSION_TOO_LARGE", limit: 4096 });
     expect(visit.setCookies).toEqual([]);
+    const signedIn = revocable();
+    await signedIn.browser.visit(signedIn.prefs, (session) => session.authenticate("ada"));
+    const replacing = signedIn.browser.arrive();
+    const session = await replacing.from(signedIn.prefs);
+    session.set({ name: "x".repeat(4000) });
+    session.regenerate();
+    for (const _ of ["once", "again"]) await expect(session.commit()).rejects.toThrow(/4096/);
+    expect(await signedIn.browser.visit(signedIn.prefs, ({ subject }) => subject)).toBe("ada");
     const split = sealed({ transport: cookie({ split: 3 }) });
     await split.browser.visit(split.prefs, (session) => session.set({ name: "x".repeat(6000) }));
     expect(split.browser.jar.size).toBe(3);
@@ -305,6 +342,15 @@ describe("revocation", () => {
       throw new Error("down");
     };
     await expect(it.browser.arrive().from(it.prefs)).rejects.toMatchObject({ code: "ERR_SESSION_STORE", status: 503 });
+  });
+
+  test("P25: a subject that ends session after session does not make every read carry the list", async () => {
+    const it = revocable();
+    await it.browser.visit(it.prefs, (session) => session.authenticate("ada"));
+    for (let n = 0; n < 500; n++) await it.browser.visit(it.prefs, (session) => session.authenticate("ada"));
+    const entry = await it.store.read("prefs/revocation:ada", { now: it.clock.now() });
+    expect(entry?.value.length).toBeLessThan(10_000);
+    expect(await it.browser.visit(it.prefs, ({ subject }) => subject)).toBe("ada");
   });
 
   test("P25: many sign-outs of one subject at once are all remembered", async () => {

@@ -38,11 +38,15 @@ export interface ByValueBase extends Base {
   readonly epoch: string | undefined;
   /** Whether the token should be issued again under the current key. */
   readonly outdated: boolean;
-  /** When the idle clock was last set; undefined without one. */
+  /** When the session was last used, as far as its idle clock tells; undefined without one. */
   readonly seenAt: number | undefined;
+  readonly loadedAt: number;
 }
 
 type State = SessionState<ByValueBase>;
+
+/** How old a load may be for its token to be issued again, in milliseconds. */
+const FRESH = 5000;
 
 /** Keeps sessions by value. */
 export function trackByValue(byValue: ByValue): Tracker<ByValueBase> {
@@ -79,10 +83,10 @@ function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Ver
   if (payload === undefined) return { reason: "corrupt" };
   const { id, content, epoch } = payload;
   const now = byValue.clock.now();
-  const seenAt = byValue.idle === undefined ? undefined : yield* lastSeen(byValue.idle, id, exchange);
+  const seenAt = byValue.idle === undefined ? undefined : yield* lastSeen(byValue.idle, payload, exchange);
   const expiresAt =
     seenAt === undefined ? absoluteEnd(byValue.policy, content) : nextExpiry(byValue.policy, content, seenAt);
-  if (expiresAt <= now || (byValue.idle !== undefined && seenAt === undefined)) return { id, reason: "expired" };
+  if (expiresAt <= now) return { id, reason: "expired" };
   if (byValue.revocation !== undefined && content.subject !== undefined) {
     if (epoch === undefined || !(yield* byValue.revocation.valid(content.subject, epoch, id)))
       return { id, reason: "revoked" };
@@ -92,30 +96,35 @@ function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Ver
   if (data.migrated) byValue.events.emit("migrated", { id, subject: content.subject });
   const read = { ...content, data: data.data };
   const lastSeenAt = seenAt ?? payload.issuedAt;
-  return { base: { id, content: read, expiresAt, lastSeenAt, epoch, outdated: opened.outdated, seenAt } };
+  return {
+    base: { id, content: read, expiresAt, lastSeenAt, epoch, outdated: opened.outdated, seenAt, loadedAt: now },
+  };
 }
 
-/** When the session was last used, as its idle clocks say: the latest of those that are ours. */
-function* lastSeen(idle: NonNullable<ByValue["idle"]>, id: string, { view }: Exchange): Steps<number | undefined> {
-  let latest: number | undefined;
+/**
+ * When the session was last used: when its token was issued, or as its idle clocks say, the latest of those that are ours. A
+ * late answer may have put the clock of another session in the place of ours; that must not end one that was just begun.
+ */
+function* lastSeen(idle: NonNullable<ByValue["idle"]>, { id, issuedAt }: Payload, { view }: Exchange): Steps<number> {
+  let latest = issuedAt;
   for (const token of idle.transport.read(view)) {
     const opened = yield* settled(idle.protector.unprotect(token));
     const at = opened === undefined ? undefined : idleTimeOf(opened.text, id);
-    if (at !== undefined && (latest === undefined || at > latest)) latest = at;
+    if (at !== undefined && at > latest) latest = at;
   }
   return latest;
 }
 
 // --- committing ---------------------------------------------------------------------------------------------------------
 
-function* committed(byValue: ByValue, state: State, { carrier, failed }: CommitContext): Steps<Tracked> {
-  const destroyed = yield* endAll(state, (base) => ended(byValue, base));
+function* committed(byValue: ByValue, state: State, { carrier, failed, fits }: CommitContext): Steps<Tracked> {
+  const destroyed = yield* endAll(state, (ending) => ended(byValue, ending));
   if (failed) dropData(state);
   const { base } = state;
   const task = taskOf(state);
   if (task.log.length > 0 && !(base === undefined && isEmpty(task.draft))) {
     carrier.require();
-    return yield* issued(byValue, state, task);
+    return yield* issued(byValue, state, task, fits);
   }
   state.log = [];
   if (base === undefined || !carrier.renews) return { outcome: destroyed ? "written" : "unchanged" };
@@ -132,7 +141,7 @@ function* endedEarly({ revocation, policy }: ByValue, { id, content }: ByValueBa
 }
 
 /** A new token, with what the request did. */
-function* issued(byValue: ByValue, state: State, task: Task): Steps<Tracked> {
+function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext["fits"]): Steps<Tracked> {
   const { base } = state;
   const { draft } = task;
   const now = byValue.clock.now();
@@ -141,13 +150,18 @@ function* issued(byValue: ByValue, state: State, task: Task): Steps<Tracked> {
   const epoch = yield* epochOf(byValue, base, draft);
   const token = yield* settled(byValue.protector.protect(textOf(id, draft, epoch, now)));
   const idleToken = yield* idleTokenOf(byValue, id, now);
-  // The token that this one replaces is ended last: should that fail, nothing goes out and the old one still holds.
+  fits(token);
+  // The token that this one replaces is ended last: should anything fail, nothing goes out and the old one still holds.
   if (anew && base !== undefined) yield* endedEarly(byValue, base);
   announce(byValue, base, task, id);
   const { policy } = byValue;
   const seenAt = byValue.idle === undefined ? undefined : now;
   const expiresAt = nextExpiry(policy, draft, now);
-  settle(state, { id, content: draft, expiresAt, lastSeenAt: now, epoch, outdated: false, seenAt }, task);
+  settle(
+    state,
+    { id, content: draft, expiresAt, lastSeenAt: now, epoch, outdated: false, seenAt, loadedAt: now },
+    task,
+  );
   return { outcome: "written", token, idleToken };
 }
 
@@ -169,7 +183,8 @@ function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
   const now = clock.now();
   const detail = { id: base.id, subject: base.content.subject };
   let token: string | undefined;
-  if (base.outdated) {
+  // A slow request must not bring back a token that was taken back, or replaced, while it ran.
+  if (base.outdated && now - base.loadedAt <= FRESH) {
     token = yield* settled(byValue.protector.protect(textOf(base.id, base.content, base.epoch, now)));
     events.emit("reissued", detail);
   }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { StoreError } from "../errors.ts";
+import { isPromise } from "../internal/maybe-promise.ts";
 
 /** Why a token was not accepted. */
 export type RejectionReason =
@@ -119,11 +120,12 @@ export function sessionEvents(name: string, now: () => number): Events {
 
   function call(key: string, event: SessionEvent): void {
     for (const listener of listeners.get(key) ?? []) {
+      // An alarm that fails, now or later, must not keep a session from being ended.
       try {
-        listener(event);
+        const returned: unknown = listener(event);
+        if (isPromise(returned)) returned.then(undefined, (error: unknown) => complain(event, error));
       } catch (error) {
-        // An alarm that fails must not keep a session from being ended (security.md A34).
-        console.error(`coatcheck: a listener for "${event.type}" events threw`, error);
+        complain(event, error);
       }
     }
   }
@@ -143,6 +145,10 @@ export function sessionEvents(name: string, now: () => number): Events {
       call("*", event);
     },
   };
+}
+
+function complain({ type }: SessionEvent, error: unknown): void {
+  console.error(`coatcheck: a listener for "${type}" events threw`, error);
 }
 
 function withoutUndefined(event: SessionEventDetail & Pick<SessionEvent, "type" | "name" | "at">): SessionEvent {

@@ -202,7 +202,10 @@ export class Exchange {
       if (entry.committing !== undefined) yield* settledOrFailed(entry.committing);
       const loaded = yield* settledOrFailed(entry.loading);
       if (loaded !== undefined) {
-        const { edits } = yield* settled(loaded.commit({ ...options, responding: true }));
+        const committing = loaded.commit({ ...options, responding: true });
+        if (isPromise(committing)) entry.committing = Promise.resolve(committing).then(({ outcome }) => outcome);
+        entry.committing?.catch(() => {});
+        const { edits } = yield* settled(committing);
         if (edits.length > 0) entry.edits = edits;
       }
     }

@@ -61,7 +61,7 @@ export function registryById(byId: ById, store: SessionStore): Registry {
 
   async function counted(call: StoreCall): Promise<number> {
     let count = 0;
-    for await (const entry of store.list?.(`${byId.name}/`, call) ?? nothing())
+    for await (const entry of store.list?.(byId.prefix, call) ?? nothing())
       count += summaryOf(byId, entry) === undefined ? 0 : 1;
     return count;
   }
@@ -79,7 +79,7 @@ export function registryById(byId: ById, store: SessionStore): Registry {
       if (store.count === undefined && store.list === undefined) throw lacks("count", "count");
       return await byId.calls.guard(
         "count",
-        (call): MaybePromise<number> => store.count?.(`${byId.name}/`, call) ?? counted(call),
+        (call): MaybePromise<number> => store.count?.(byId.prefix, call) ?? counted(call),
       );
     },
   };
@@ -113,10 +113,20 @@ export function registryByValue(name: string, revocation: Revocation | undefined
 
 function summaryOf(byId: ById, { key, record: stored }: ListedRecord): SessionSummary | undefined {
   const record = fromStored(byId, stored);
-  if (record === undefined || !key.startsWith(`${byId.name}/`)) return undefined;
-  const id = key.slice(byId.name.length + 1);
+  if (record === undefined || !key.startsWith(byId.prefix)) return undefined;
+  const id = key.slice(byId.prefix.length);
   const none = new Uint8Array();
-  const base = baseOf(byId, { id, stored, record, secret: none, mine: "", proof: "current", outdated: false });
+  const base = baseOf(byId, {
+    id,
+    stored,
+    record,
+    content: record.content,
+    migrated: false,
+    secret: none,
+    mine: "",
+    proof: "current",
+    outdated: false,
+  });
   if (base.expiresAt <= byId.clock.now()) return undefined;
   const { subject, level, createdAt, authenticatedAt } = record.content;
   return {

@@ -22,7 +22,8 @@ interface Entry {
 
 /** What {@link Revocation} needs. */
 export interface RevocationOptions {
-  readonly name: string;
+  /** What its keys begin with. */
+  readonly prefix: string;
   readonly calls: StoreCalls;
   now(): number;
   /** How long an entry must outlive its last sign-in, in milliseconds: the absolute timeout. */
@@ -41,12 +42,14 @@ export interface Revocation {
   endAll(subject: string): Steps<boolean>;
 }
 
+/** How many sessions of a subject may have ended by themselves within one absolute timeout. */
+const MOST_ENDED = 200;
 /** How often a change is tried against others. */
 const TRIES = 32;
 
 /** Keeps the entries of a definition in a session store. */
-export function revocationIn({ name, calls, now, lifetime }: RevocationOptions): Revocation {
-  const keyOf = (subject: string): string => `${name}/revocation:${subject}`;
+export function revocationIn({ prefix, calls, now, lifetime }: RevocationOptions): Revocation {
+  const keyOf = (subject: string): string => `${prefix}revocation:${subject}`;
 
   const toStored = (entry: Entry): StoredRecord => ({
     version: randomText(),
@@ -89,7 +92,10 @@ export function revocationIn({ name, calls, now, lifetime }: RevocationOptions):
       return found?.entry.e === epoch && !found.entry.x.some(([ended]) => ended === id);
     },
     *end(subject, id, until) {
-      yield* change(subject, ({ e, x }) => ({ e, x: [...x, [id, until]] }));
+      // Rather than a list that every read has to carry, a new epoch: it ends them all.
+      yield* change(subject, ({ e, x }) =>
+        x.length < MOST_ENDED ? { e, x: [...x, [id, until]] } : { e: randomText(), x: [] },
+      );
     },
     *endAll(subject) {
       return yield* change(subject, () => ({ e: randomText(), x: [] }));

@@ -155,6 +155,7 @@ export class Session<Data extends object> {
       throw new TypeError("subject must be a string that is not empty");
     this.#write();
     const { level, keep = [] } = options;
+    if (level !== undefined && typeof level !== "string") throw new TypeError("level must be a string");
     this.#do({ kind: "authenticate", subject, level, keep, at: this.#host.clock.now() });
   }
 
@@ -169,6 +170,7 @@ export class Session<Data extends object> {
 
   /** Leaves a message that is read once, by this request or a later one. The last 50 that nobody took are kept. */
   flash(name: string, value: JsonValue): void {
+    if (typeof name !== "string") throw new TypeError("the name of a flash message must be a string");
     this.#write();
     const entry = { id: encodeBase64url(randomBytes(6)), name, value: deepFreeze(copyJson(value, "a flash message")) };
     this.#do({ kind: "flash", entry });
@@ -190,7 +192,7 @@ export class Session<Data extends object> {
   destroy(): void {
     this.#write();
     const state = this.#state;
-    if (state.base !== undefined) state.ended.push(state.base);
+    if (state.base !== undefined) state.ended.push({ base: state.base, reason: "destroy" });
     state.forget ||= state.base !== undefined || state.stale;
     state.incarnation++;
     state.base = undefined;
@@ -229,7 +231,10 @@ export class Session<Data extends object> {
 
   #do(verb: Verb): void {
     const state = this.#state;
-    state.draft = apply(state.draft, verb);
+    const draft = apply(state.draft, verb);
+    // What another subject is given to keep has to be a whole for the schema (P16).
+    const kept = verb.kind === "authenticate" && draft.data !== state.draft.data && draft.data !== undefined;
+    state.draft = kept ? { ...draft, data: this.#host.shape.accept(draft.data) } : draft;
     state.log.push(verb);
   }
 }

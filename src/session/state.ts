@@ -5,9 +5,10 @@
  */
 import type { StoreError } from "../errors.ts";
 import type { Steps } from "../internal/maybe-promise.ts";
+import type { EndReason } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { emptyContent, type Content } from "./record.ts";
-import { isDataVerb, replay, type Draft, type Verb } from "./verbs.ts";
+import { draftOf, isDataVerb, replay, type Draft, type Verb } from "./verbs.ts";
 
 /** The session as it was loaded, or last committed. */
 export interface Base {
@@ -28,8 +29,8 @@ export interface SessionState<B extends Base = Base> {
   draft: Draft;
   /** The id that a new session will have, once somebody asked for it. */
   id: string | undefined;
-  /** What `destroy()` ended and is still to be ended in the store. */
-  readonly ended: B[];
+  /** What ended and is still to be ended in the store, and why. */
+  readonly ended: { readonly base: B; readonly reason: EndReason }[];
   /** Whether the client is to forget its token, if it gets no other. */
   forget: boolean;
   /** Whether the client sent a token of a session that no longer exists. */
@@ -41,13 +42,25 @@ export interface SessionState<B extends Base = Base> {
   gone: boolean;
   /** How often `destroy()` was called: a commit that is under way then has written what is to be ended. */
   incarnation: number;
-  /**
-   * A write that the store did not answer: the base if it was done after all, what it was to write, and whether the client
-   * still lacks the base's secret (P18).
-   */
-  unsettled: { readonly base: B; readonly task: Task; readonly owed: boolean } | undefined;
+  /** A secret that the client must still be told. */
+  owed: { readonly id: string; readonly secret: Uint8Array<ArrayBuffer> } | undefined;
+  /** A write that the store did not answer (P18). */
+  unsettled: Unsettled<B> | undefined;
+  /** Whether the draft was computed on a base that its verbs had not seen, and is to be checked before it is written. */
+  unchecked: boolean;
   /** Why the session could not be read, where the app chose to go on without (P21). */
   readonly unavailable: StoreError | undefined;
+}
+
+/** A write whose outcome is unknown. It is sent again as it was, so that it is done once. */
+export interface Unsettled<B extends Base = Base> {
+  /** What the session is once it is done. */
+  readonly base: B;
+  /** What it was to replace; undefined for a new session. */
+  readonly from: B | undefined;
+  readonly task: Task;
+  /** Whether the client must then be told the base's secret. */
+  readonly owed: boolean;
 }
 
 /** What one commit is to write: the handler may go on while the store works. */
@@ -65,14 +78,25 @@ export function taskOf({ draft, log, incarnation }: SessionState): Task {
 /** What a task was to write is written, and `base` is what the session is now: what was done since comes on top of it. */
 export function settle<B extends Base>(state: SessionState<B>, base: B, task: Task): void {
   if (state.incarnation !== task.incarnation) {
-    state.ended.push(base);
+    state.ended.push({ base, reason: "destroy" });
     state.forget = true;
     return;
   }
+  if (task.draft.separate && state.base !== undefined) state.ended.push({ base: state.base, reason: "other-subject" });
   state.base = base;
   state.id = undefined;
   state.log = state.log.slice(task.log.length);
-  state.draft = replay(state.log, base.content);
+  state.unchecked = state.log.length > 0;
+  state.draft = replayed(state.log, base.content);
+}
+
+/** What the handler sees until the next commit, which finds out whether its verbs still hold. */
+function replayed(log: readonly Verb[], content: Content): Draft {
+  try {
+    return replay(log, content);
+  } catch {
+    return draftOf(content);
+  }
 }
 
 /** Drops what a handler that threw had changed; who may use the session stays as it said (P20). */
@@ -81,11 +105,14 @@ export function dropData(state: SessionState): void {
   state.draft = replay(state.log, state.base?.content ?? emptyContent(state.draft.createdAt));
 }
 
-/** Ends what `destroy()` ended, one after the other. False when there was nothing to end. */
-export function* endAll<B extends Base>(state: SessionState<B>, end: (base: B) => Steps<void>): Steps<boolean> {
+/** Ends what has ended, one after the other. False when there was nothing to end. */
+export function* endAll<B extends Base>(
+  state: SessionState<B>,
+  end: (base: B, reason: EndReason) => Steps<void>,
+): Steps<boolean> {
   const some = state.ended.length > 0;
-  for (let base = state.ended[0]; base !== undefined; base = state.ended[0]) {
-    yield* end(base);
+  for (let next = state.ended[0]; next !== undefined; next = state.ended[0]) {
+    yield* end(next.base, next.reason);
     state.ended.shift();
   }
   return some;

@@ -43,6 +43,8 @@ export interface Carrier {
 /** What may be told to a commit. */
 export interface CommitContext {
   readonly carrier: Carrier;
+  /** Throws a `SessionTooLargeError` when a token does not fit: to be asked before anything is given up for it. */
+  fits(token: string): void;
   /** The handler threw: `destroy`, `authenticate` and `regenerate` are committed, data is not (P20). */
   readonly failed: boolean;
 }

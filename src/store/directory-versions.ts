@@ -49,7 +49,7 @@ export interface VersionStore {
 }
 
 /** How often a writer lets others go first until it gives up. Each time another one has got through. */
-const ATTEMPTS = 2_000;
+const ATTEMPTS = 500;
 
 /** How old the leftovers of a killed writer are when they are swept, in milliseconds. */
 export const ABANDONED_AFTER: number = 3_600_000;

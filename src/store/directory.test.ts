@@ -731,7 +731,7 @@ describe("directoryStore's subject index", () => {
         }
       }
     }
-  });
+  }, 90_000);
 });
 
 describe("directoryStore sweeps", () => {
