@@ -483,7 +483,11 @@ const failing: readonly AdapterCase[] = [
         async handle({ request, respond }) {
           const session = await user.from(request);
           session.set({ count: 2 });
-          for (const [key, record] of store.records) store.records.set(key, { ...record, version: "another" });
+          // Another request flashed a message in between.
+          for (const [key, record] of store.records) {
+            const value = JSON.stringify({ ...(JSON.parse(record.value) as object), f: [["id", "notice", "hello"]] });
+            store.records.set(key, { ...record, version: "another", value });
+          }
           await session.commit();
           return respond({ body: "not reached" });
         },
