@@ -30,11 +30,11 @@ export function setsCookie({ byValue }: Subject, route: Route): boolean {
 /** Loads a server with 32 connections for a time. Throws an `Error` unless every answer was right. */
 export async function load({ subject, port, route, cookies, seconds }: Load): Promise<void> {
   const answer = [`/${route}`, cookies, ANSWERS[route], setsCookie(subject, route) ? "cookie" : "none"];
-  const [command, ...args] = pinned(1, hasWrk ? wrk(port, seconds, answer) : generator(port, answer));
+  const [command, ...args] = pinned(1, hasWrk ? wrk(port, seconds, answer) : generator(port, seconds, answer));
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   const output = Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
-  await Promise.race([sleep(seconds * 1000), output]);
-  child.kill("SIGINT");
+  // wrk takes whole seconds only, so it is interrupted when the time is over.
+  if (hasWrk) await Promise.race([sleep(seconds * 1000), output]).then(() => child.kill("SIGINT"));
   const [said, complaints] = await output;
   const [, done, wrong] = /^RESULT (\d+) (\d+)$/m.exec(said) ?? [];
   if (done === undefined) throw new Error(`the load generator failed\n${said}${complaints}`);
@@ -43,13 +43,12 @@ export async function load({ subject, port, route, cookies, seconds }: Load): Pr
   }
 }
 
-/** wrk takes whole seconds only, so it is interrupted when the time is over. */
 function wrk(port: number, seconds: number, answer: string[]): Command {
   const script = join(import.meta.dirname, "wrk.lua");
   const limit = `${Math.ceil(seconds) + 2}s`;
   return ["wrk", "-t1", "-c32", "-d", limit, "-s", script, `http://127.0.0.1:${port}`, "--", ...answer];
 }
 
-function generator(port: number, answer: string[]): Command {
-  return [process.execPath, join(import.meta.dirname, "load.ts"), String(port), ...answer];
+function generator(port: number, seconds: number, answer: string[]): Command {
+  return [process.execPath, join(import.meta.dirname, "load.ts"), String(seconds), String(port), ...answer];
 }

@@ -1,6 +1,6 @@
 /**
  * A load generator for machines without wrk, with the arguments of `wrk.lua`:
- * `load.ts <port> <path> <file of cookies> <expected body> <cookie|none>`. Runs until SIGINT.
+ * `load.ts <seconds> <port> <path> <file of cookies> <expected body> <cookie|none>`.
  *
  * @module
  */
@@ -10,19 +10,18 @@ import { text } from "node:stream/consumers";
 
 const CONNECTIONS = 32;
 
-const [port = "", path = "", file = "", expected = "", sets = ""] = process.argv.slice(2);
+const [seconds = "", port = "", path = "", file = "", expected = "", sets = ""] = process.argv.slice(2);
 const cookies = readFileSync(file, "utf8").trimEnd().split("\n");
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
-const stop = new AbortController();
 let [at, done, wrong] = [0, 0, 0];
+const end = performance.now() + Number(seconds) * 1000;
 
-process.on("SIGINT", () => stop.abort());
 await Promise.all(Array.from({ length: CONNECTIONS }, connection));
 agent.destroy();
 console.log(`RESULT ${done} ${wrong}`);
 
 async function connection(): Promise<void> {
-  while (!stop.signal.aborted) {
+  while (performance.now() < end) {
     const right = await request().catch(() => false);
     done++;
     if (!right) wrong++;

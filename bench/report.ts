@@ -7,7 +7,7 @@ import { DATA_BYTES, type Route } from "./data.ts";
 import type { Machine } from "./machine.ts";
 import type { Options } from "./options.ts";
 import type { Row, Spread } from "./statistics.ts";
-import { CONTROL_MICROS, UNTOUCHED_TARGET } from "./subjects.ts";
+import { COLD, CONTROL_MICROS, UNTOUCHED_TARGET, USUAL } from "./subjects.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Everything that a run found. */
@@ -60,8 +60,8 @@ function preface({ date, form, seconds, rounds, generator, machine }: Results): 
 ${versions.join(", ")}; load by ${generator}.
 
 CPU time of the server process, user and system, in µs a request, over that of the same Express server without sessions.
-${rounds} rounds of ${seconds} s for each server and route, in turn; 32 connections, ${DATA_BYTES} bytes of JSON in a session, 32 sessions
-in turn (with one for all, writers would meet and conflicts be measured), 4096 for "always another cookie". All servers are
+${rounds} rounds of ${seconds} s for each server and route, in turn; 32 connections, ${DATA_BYTES} bytes of JSON in a session, ${USUAL} sessions
+in turn (with one for all, writers would meet and conflicts be measured), ${COLD} for "always another cookie". All servers are
 told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked. *best* is the minimum of the rounds minus
 that of Express alone; *in one round* is the least and the most that a single round gives. Only ratios of one run count: a
 server that the load waits for also pays for waking it. How much that adds is seen in the table of reads, where a server

@@ -49,7 +49,7 @@ export interface Row {
 }
 
 /** Below this, in microseconds, a cost is noise, and no ratio to it means anything. */
-const NOISE = 1;
+const NOISE = 3;
 
 /** The row of a subject on a route; undefined when it was not asked for that. */
 export function rowOf({ name, label, ours, peer, target }: Subject, route: Route, samples: Samples): Row | undefined {
@@ -58,7 +58,7 @@ export function rowOf({ name, label, ours, peer, target }: Subject, route: Route
   const over = spread([own, bare], ([mine = 0, base = 0]) => mine - base);
   const theirs = peer === undefined ? [] : samples.of(peer, route);
   const parts = [own, theirs, bare];
-  const comparable = theirs.length > 0 && minimum(theirs) - minimum(bare) >= NOISE;
+  const comparable = theirs.length > 0 && median(theirs) - median(bare) >= NOISE;
   const ratio = comparable
     ? spread(parts, ([mine = 0, other = 0, base = 0]) => (mine - base) / (other - base))
     : undefined;

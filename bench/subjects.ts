@@ -30,9 +30,9 @@ export interface Subject {
 /**
  * As many sessions as connections. If they all wrote to one session, conflicts would be measured.
  */
-const USUAL = 32;
-/** Four times as many as the bounded cache of opened tokens takes. */
-const COLD = 4096;
+export const USUAL = 32;
+/** Twice as many as are remembered of opened tokens. */
+export const COLD = 2048;
 
 /** The known cost that shows what the method makes of costs, in microseconds. */
 export const CONTROL_MICROS = 20;
