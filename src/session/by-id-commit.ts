@@ -49,13 +49,13 @@ export function commitById(byId: ById, state: State, context: CommitContext): Ma
 
 function* committed(byId: ById, state: State, context: CommitContext): Steps<Tracked> {
   const end = (base: ByIdBase, reason: EndReason): Steps<void> => removed(byId, base, reason);
-  const resent = yield* settledAttempt(byId, state);
+  const settledNow = yield* settledAttempt(byId, state);
   const ended = yield* endAll(state, end);
   if (context.failed) dropData(state);
   const step = yield* written(byId, state, context);
   if (step.owed !== undefined && state.base !== undefined) state.owed = { id: state.base.id, secret: step.owed };
   yield* endAll(state, end);
-  return yield* told(byId, state, resent || ended ? "written" : step.outcome);
+  return yield* told(byId, state, settledNow || ended ? "written" : step.outcome);
 }
 
 /** What the client must be told, once nothing can go wrong any more: it stays owed until then. */
