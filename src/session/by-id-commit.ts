@@ -19,7 +19,14 @@ import {
   type ById,
   type ByIdBase,
 } from "./by-id.ts";
-import { firstSecrets, FRESH, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
+import {
+  firstSecrets,
+  FRESH,
+  maintainedSecrets,
+  renewalDue,
+  replacedSecrets,
+  type SecretsChange,
+} from "./by-id-secrets.ts";
 import type { EndReason, GoneReason } from "./events.ts";
 import { nextExpiry, touchDue } from "./policy.ts";
 import type { Content, SessionRecord } from "./record.ts";
@@ -42,9 +49,22 @@ const GONE: Step = { outcome: "gone" };
 
 /** Writes what a request did. Commits of one session queue within the process (P12). */
 export function commitById(byId: ById, state: State, context: CommitContext): MaybePromise<Tracked> {
+  if (isQuiet(byId, state)) return UNCHANGED;
   const work = (): MaybePromise<Tracked> => run(committed(byId, state, context));
   const id = state.base?.id;
   return id === undefined || state.log.length === 0 ? work() : byId.queue.run(id, work);
+}
+
+/** Whether there is nothing to write and nothing to say, as after nearly every read: told at once, without a generator. */
+function isQuiet(byId: ById, { base, log, ended, unsettled, owed }: State): boolean {
+  if (log.length + ended.length > 0 || unsettled !== undefined || owed !== undefined) return false;
+  if (base === undefined) return true;
+  const secretsRest = base.proof === "current" && base.record.pending === undefined && !base.outdated;
+  return secretsRest && !renewalDue(byId, base) && !outlives(byId, base) && !isTouchDue(byId, base);
+}
+
+function isTouchDue({ policy, clock }: ById, { content, expiresAt }: ByIdBase): boolean {
+  return touchDue(policy, content, expiresAt, clock.now());
 }
 
 function* committed(byId: ById, state: State, context: CommitContext): Steps<Tracked> {
@@ -260,7 +280,7 @@ function* maintained(byId: ById, state: State, base: ByIdBase, task: Task, { car
     const next = nextBase(byId, base, base.content, change, newVersion());
     return (yield* bestEffort(secretsWritten(byId, state, base, next, change, task, how))) ?? UNCHANGED;
   }
-  if (touchDue(byId.policy, base.content, base.expiresAt, byId.clock.now())) {
+  if (isTouchDue(byId, base)) {
     if ((yield* bestEffort(touched(byId, state, base, task))) === false) return UNCHANGED;
   }
   const owed = change.owed ?? (mayReissue(byId, base, how) ? base.secret : undefined);

@@ -44,7 +44,8 @@ export function* maintainedSecrets(byId: ById, base: ByIdBase, { renews }: { ren
   return renewalDue(byId, base) ? yield* renewed(byId, secrets, secret) : unchanged;
 }
 
-function renewalDue({ policy, clock }: ById, { record }: ByIdBase): boolean {
+/** Whether the secret of a signed-in session is old enough to be replaced (P9). */
+export function renewalDue({ policy, clock }: ById, { record }: ByIdBase): boolean {
   return (
     policy.renewal !== undefined &&
     record.content.subject !== undefined &&
