@@ -7,8 +7,8 @@ const config: ViteUserConfig = defineConfig({
     alias: [
       { find: /^coatcheck$/, replacement: source("index.ts") },
       { find: /^coatcheck\/testing$/, replacement: source("testing/index.ts") },
-      { find: /^coatcheck\/(store\/.+)$/, replacement: source("$1.ts") },
-      { find: /^coatcheck\/(express|fetch|node)$/, replacement: source("adapter/$1.ts") },
+      { find: /^coatcheck\/((?:compat|store)\/.+)$/, replacement: source("$1.ts") },
+      { find: /^coatcheck\/(express|fastify|fetch|hono|koa|node)$/, replacement: source("adapter/$1.ts") },
     ],
   },
   test: {

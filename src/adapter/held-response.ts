@@ -1,5 +1,5 @@
 /**
- * A response of Node that waits for its sessions. What `coatcheck/node` and `coatcheck/express` share.
+ * A response of Node that waits for its sessions. What the adapters for Node's own servers, Express, Fastify and Koa share.
  *
  * The response is held from the moment a session is looked at: headers and body wait until the commit settles, so that a
  * redirect never arrives before its session. When everything can be committed at once, nothing waits.
@@ -8,10 +8,10 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { isPromise } from "../internal/maybe-promise.ts";
+import { isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import { EXCHANGE, Exchange, type ExchangeHooks, type ExchangeManager } from "../session/exchange.ts";
 import type { ExchangeCarrier } from "../session/request.ts";
-import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import type { RequestView } from "../transport/transport.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { edit, restore, setFromWriteHead, snapshotOf, type Head, type Snapshot } from "./node-head.ts";
 
@@ -46,10 +46,10 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   readonly #onError: (error: unknown) => void;
   #exchange: Exchange | undefined;
   /**
-   * `open`: nothing was sent; `committing`: what is sent waits; `released`: the response is on its own; `failed`: the
-   * commit failed, and only the answer to its error may go out.
+   * `open`: nothing was sent; `committing`: what is sent waits; `settled`: committed before anything was sent;
+   * `released`: the response is on its own; `failed`: the commit failed, and only the answer to its error may go out.
    */
-  #phase: "open" | "committing" | "released" | "failed" = "open";
+  #phase: "open" | "committing" | "settled" | "released" | "failed" = "open";
   #before: Snapshot | undefined;
   #original: Methods | undefined;
   #waiting: { readonly method: HeldMethod; readonly args: unknown[] }[] = [];
@@ -64,6 +64,11 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   #errorPath = false;
   /** After a failed commit: how many headers there were then. */
   #kept = 0;
+  /** Whether the head is still to get what the sessions need of it. */
+  #owing = false;
+  /** What `settle` returned while a commit was under way, and how to end it. */
+  #settling: Promise<void> | undefined;
+  #waiter: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 
   constructor(req: NodeRequest, res: NodeResponse, onError?: (error: unknown) => void) {
     this.#req = req;
@@ -91,12 +96,13 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   }
 
   get url(): string {
-    return this.#req.originalUrl ?? this.#req.url ?? "/";
+    const { originalUrl } = this.front ?? this.#req;
+    return originalUrl ?? this.#req.url ?? "/";
   }
 
   get secure(): boolean {
-    const { secure } = this.#req;
-    // Express knows better: it asks the proxies that the app trusts.
+    const { secure } = this.front ?? this.#req;
+    // Frameworks know better: they ask the proxies that the app trusts.
     return typeof secure === "boolean" ? secure : (this.#req.socket as { encrypted?: boolean }).encrypted === true;
   }
 
@@ -107,6 +113,9 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   aborted(): boolean {
     return this.#req.socket.destroyed;
   }
+
+  /** What the framework makes of the request, where that is another object than Node's. */
+  front?: { readonly secure: unknown; readonly originalUrl: string };
 
   /** Set by an adapter whose framework cannot take a rejection from `from()`. */
   loadFailed?: (error: unknown) => void;
@@ -146,6 +155,8 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     if (this.#phase === "open" && !this.#commit()) return this.#drop(method, args);
     if (this.#phase === "committing") return this.#wait(method, args);
     if (this.#phase === "failed" && this.#isLeftover(method)) return this.#drop(method, args);
+    if (this.#phase === "settled") this.#release("released");
+    this.#pay();
     return this.#original?.[method].apply(this.#res, args);
   }
 
@@ -153,12 +164,10 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   #commit(): boolean {
     const failed = this.#thrown !== undefined || this.failedStatus?.(this.#res.statusCode) === true;
     try {
-      const edits = this.#exchange?.commit({ failed }) ?? [];
-      if (isPromise(edits)) this.#freeze(edits);
-      else {
-        this.#release("released");
-        edit(this.#res, edits);
-      }
+      const committed = this.#exchange?.commit({ failed });
+      if (isPromise(committed)) this.#freeze(committed);
+      else this.#release("released");
+      this.#owing = true;
       return true;
     } catch (error) {
       this.#giveUp(error);
@@ -166,13 +175,66 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     }
   }
 
+  /**
+   * Commits before anything is sent, for frameworks that tell when the handler is done, and whether it threw. What is sent
+   * next carries what the sessions need. Throws, or rejects with, what the commit throws; unless the handler threw before,
+   * nothing that it prepared is left then, and what is sent next is the answer to that error.
+   */
+  settle(thrown?: { readonly error: unknown }): MaybePromise<void> {
+    this.#thrown ??= thrown;
+    if (this.#phase === "committing") return (this.#settling ??= this.#underWay());
+    if (this.#phase !== "open" || this.#original === undefined) return undefined;
+    try {
+      const committed = this.#exchange?.commit({ failed: this.#thrown !== undefined });
+      this.#owing = true;
+      if (isPromise(committed)) return (this.#settling = this.#settled(committed));
+      this.#phase = "settled";
+      return undefined;
+    } catch (error) {
+      return this.#unsettled(error);
+    }
+  }
+
+  /** The first chunk is on its way already: if it can be taken back, it is. */
+  #underWay(): Promise<void> {
+    return new Promise((resolve, reject) => (this.#waiter = { resolve, reject }));
+  }
+
+  async #settled(committed: PromiseLike<unknown>): Promise<void> {
+    this.#phase = "committing";
+    this.#status = this.#res.statusCode;
+    try {
+      await committed;
+    } catch (error) {
+      this.#unsettled(error);
+    }
+    this.#phase = "settled";
+    if (this.#waiting.length > 0) this.#resume();
+  }
+
+  #unsettled(error: unknown): never {
+    this.#phase = "settled";
+    if (this.#thrown === undefined) {
+      this.#release("failed");
+      this.#startOver(() => {});
+      this.#errorPath = true;
+    }
+    throw error;
+  }
+
   /** While what was sent waits, the head is as good as sent: nobody may change it any more, just as in Node. */
-  #freeze(edits: PromiseLike<readonly HeaderEdit[]>): void {
+  #freeze(committed: PromiseLike<unknown>): void {
     this.#phase = "committing";
     this.#status = this.#res.statusCode;
     Object.defineProperties(this.#res, FROZEN);
     // What the handler passed is looked at by Node only now: that may throw, too.
-    edits.then((settled) => this.#resume(settled)).then(undefined, (error: unknown) => this.#giveUp(error));
+    committed.then(() => this.#resume()).then(undefined, (error: unknown) => this.#giveUp(error));
+  }
+
+  /** Gives the head what the sessions need, as late as possible: some frameworks begin an error page by clearing it. */
+  #pay(): void {
+    if (this.#owing) edit(this.#res, this.#exchange?.owed() ?? []);
+    this.#owing = false;
   }
 
   #wait(method: HeldMethod, args: unknown[]): unknown {
@@ -182,14 +244,14 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     return method === "write" ? false : this.#res;
   }
 
-  #resume(edits: readonly HeaderEdit[]): void {
+  #resume(): void {
     this.#release("released");
     const thrown = this.#ended ? undefined : this.#thrown;
     // The handler threw while its first chunk waited: it can still be answered properly.
-    if (thrown !== undefined) return this.#startOver(edits, () => this.#answer(thrown.error));
+    if (thrown !== undefined) return this.#startOver(() => this.#answer(thrown.error));
     const res = this.#res;
     res.statusCode = this.#status;
-    edit(res, edits);
+    this.#pay();
     let flowing = true;
     for (const { method, args } of this.#waiting) {
       const result = this.#original?.[method].apply(res, args);
@@ -197,6 +259,7 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     }
     this.#waiting = [];
     if (this.#full && flowing && !this.#ended) res.emit("drain");
+    this.#waiter?.resolve();
   }
 
   #release(phase: "released" | "failed"): void {
@@ -213,9 +276,9 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   }
 
   /** Answers an error for which there is no framework: with its status, and nothing of what the handler prepared. */
-  fail(error: unknown): void {
+  fail(error: unknown, tell: (error: unknown) => void = console.error): void {
     const res = this.#res;
-    console.error(error);
+    tell(error);
     if (this.#ended || res.writableEnded) return;
     this.#thrown ??= { error };
     if (this.#phase === "committing") return;
@@ -235,10 +298,11 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   /** The commit failed: nothing that the handler prepared may go out, and the error path runs once (P20). */
   #giveUp(error: unknown): void {
     this.#release("failed");
-    this.#startOver(this.#exchange?.owed() ?? [], () => this.#onError(error));
+    this.#startOver(() => this.#onError(error), error);
   }
 
-  #startOver(edits: readonly HeaderEdit[], answer: () => void): void {
+  /** Takes back what waits, and has the request answered otherwise: by whoever settles, if somebody does. */
+  #startOver(answer: () => void, error?: unknown): void {
     const res = this.#res;
     const dropped = this.#waiting.splice(0);
     const ended = this.#ended;
@@ -247,12 +311,15 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     if (!res.headersSent) {
       this.#restore();
       Object.assign(res, HOLDING);
-      edit(res, edits);
+      this.#owing = true;
       this.#kept = res.getHeaderNames().length;
     }
     this.#errorPath = true;
-    answer();
-    this.#errorPath = ended;
+    if (this.#settling === undefined) {
+      answer();
+      this.#errorPath = ended;
+    } else if (error === undefined) this.#waiter?.resolve();
+    else this.#waiter?.reject(error);
     for (const { args } of dropped) callBack(args);
     if (this.#full && !ended) res.emit("drain");
   }

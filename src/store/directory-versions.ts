@@ -3,7 +3,7 @@
  *
  * The file with the highest number is the record, or the tombstone that says that it was deleted. Files are never
  * changed. The argument why this is right, also for writers that are stopped or killed between any two steps, is in
- * docs/decisions/directory-store.md; the rules are repeated here at the lines that keep them.
+ * docs/decisions/009-directory-store.md; the rules are repeated here at the lines that keep them.
  *
  * @module
  */

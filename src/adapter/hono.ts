@@ -1,0 +1,158 @@
+/**
+ * Sessions for Hono 4, on every runtime.
+ *
+ * @module
+ */
+import { SessionError } from "../errors.ts";
+import { EXCHANGE, Exchange, managersOf, type ExchangeHooks, type InstalledDefinition } from "../session/exchange.ts";
+import { exchangeOf, type ExchangeCarrier } from "../session/request.ts";
+import type { HeaderEdit } from "../transport/transport.ts";
+import { errorAnswer } from "./error-answer.ts";
+import { applyToHeaders, WebRequestView } from "./web-request.ts";
+
+/** The part of Hono's context that is used here. */
+export interface HonoContext {
+  readonly req: { readonly raw: Request };
+  get res(): Response;
+  set res(response: Response | undefined);
+  readonly error: Error | undefined;
+  readonly finalized: boolean;
+  status(status: 200): void;
+  newResponse(body: null, status: 200): Response;
+}
+
+/** Hono middleware, without a dependency on Hono. */
+export type HonoMiddleware = (c: HonoContext, next: () => Promise<void>) => Promise<void>;
+
+/**
+ * Middleware that lets `definition.from(c)` work in the handlers after it. Install it for the app or for a path; several
+ * definitions side by side, or in several calls. The response is returned once the sessions are written; middleware that
+ * changes the headers of responses belongs inside.
+ *
+ * A session that cannot be saved goes to `app.onError`, as does everything in Hono, and nothing that the handler prepared
+ * goes out; without an `onError` the answer has the error's status (503 for a failing store). When a handler throws, an
+ * `HTTPException` included, `destroy`, `authenticate` and `regenerate` are kept and changed data is not.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { defineSession } from "coatcheck";
+ * import { sessions } from "coatcheck/hono";
+ * import { memoryStore } from "coatcheck/store/memory";
+ *
+ * const user = defineSession<{ visits: number }>({ name: "user", store: memoryStore() });
+ *
+ * const app = new Hono();
+ * app.use(sessions(user));
+ * app.get("/", async (c) => {
+ *   const session = await user.from(c);
+ *   session.update((data) => ({ visits: (data?.visits ?? 0) + 1 }));
+ *   return c.text(`visit ${session.data?.visits}`);
+ * });
+ *
+ * export default app; // on Node: serve(app) of @hono/node-server
+ * ```
+ *
+ * @throws TypeError without a definition, or when two use one cookie name
+ */
+export function sessions(...definitions: readonly InstalledDefinition[]): HonoMiddleware {
+  const managers = managersOf(definitions);
+  makeAnswerable(SessionError.prototype);
+  return async function coatcheck(c, next) {
+    const outer = exchangeOf(c);
+    if (outer !== undefined) {
+      outer.install(managers);
+      await next();
+      return;
+    }
+    const view = new HonoView(c);
+    const exchange = new Exchange(view, managers, view);
+    // Some middleware gives `c.req` another raw request.
+    (c as ExchangeCarrier)[EXCHANGE] = (c.req.raw as ExchangeCarrier)[EXCHANGE] = exchange;
+    try {
+      await next();
+    } catch (thrown) {
+      // Hono answers only errors: anything else goes through to whoever called the app.
+      await committed(exchange, true).catch(console.error);
+      throw thrown;
+    }
+    await answered(c, exchange, view);
+  };
+}
+
+async function answered(c: HonoContext, exchange: Exchange, view: HonoView): Promise<void> {
+  const thrown = c.error !== undefined;
+  try {
+    edit(c, await committed(exchange, thrown));
+  } catch (error) {
+    if (thrown) {
+      // It is answered already; that the session could not be saved either is told beside it.
+      console.error(error);
+      edit(c, exchange.owed());
+      return;
+    }
+    view.forget();
+    edit(c, exchange.owed());
+    throw error;
+  }
+}
+
+async function committed(exchange: Exchange, failed: boolean): Promise<readonly HeaderEdit[]> {
+  try {
+    return exchange.touched ? await exchange.commit({ failed }) : [];
+  } finally {
+    exchange.close();
+  }
+}
+
+function edit(c: HonoContext, edits: readonly HeaderEdit[]): void {
+  if (edits.length === 0) return;
+  try {
+    applyToHeaders(edits, c.res.headers);
+  } catch {
+    // The headers of Response.redirect() and of a fetched response cannot be changed, but copied.
+    const copy = new Response(c.res.body, c.res);
+    applyToHeaders(edits, copy.headers);
+    replace(c, copy);
+  }
+}
+
+/** Hono adds the headers of the response before to the next one, unless there is none. */
+function replace(c: HonoContext, response: Response): void {
+  c.res = undefined;
+  c.res = response;
+}
+
+/** A request, and the headers that were set for its response before a session was asked for. */
+class HonoView extends WebRequestView implements ExchangeHooks {
+  readonly #c: HonoContext;
+  #before: Headers | undefined;
+
+  constructor(c: HonoContext) {
+    super(c.req.raw);
+    this.#c = c;
+  }
+
+  touched(): void {
+    // Hono hands out the headers that were set so far only with a response; it may go on changing them.
+    this.#before = new Headers(this.#c.newResponse(null, 200).headers);
+  }
+
+  /** Takes back what the handler prepared. */
+  forget(): void {
+    const c = this.#c;
+    if (c.finalized) c.res.body?.cancel().catch(() => {});
+    replace(c, new Response(null, { headers: this.#before ?? new Headers() }));
+    c.status(200);
+  }
+}
+
+/** Hono asks an error for its answer. */
+function makeAnswerable(prototype: SessionError): void {
+  if ("getResponse" in prototype) return;
+  const getResponse = function (this: SessionError): Response {
+    const { body, ...rest } = errorAnswer(this);
+    return new Response(body, rest);
+  };
+  Object.defineProperty(prototype, "getResponse", { value: getResponse });
+}
