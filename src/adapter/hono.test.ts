@@ -59,6 +59,21 @@ describe.each([
     expect(errors).toEqual([expect.any(StoreError)]);
   });
 
+  test("the status that a handler set is not that of the error page", async () => {
+    const store = makeStore();
+    breakStore(store, "create");
+    const user = kitSession(store);
+    const app = new Hono();
+    app.use(sessions(user));
+    app.get("/", async (c) => {
+      (await user.from(c)).set({ count: 1 });
+      c.status(201);
+      return c.text("the handler's body");
+    });
+    app.onError((_error, c) => c.text("a page without a status"));
+    expect((await app.request("http://localhost/")).status).toBe(200);
+  });
+
   test("an HTTPException is a throw: a sign-in is kept, data is not", async () => {
     const user = kitSession(makeStore());
     const app = new Hono();

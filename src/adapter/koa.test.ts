@@ -111,6 +111,49 @@ test("what the handler threw is what is answered when the session cannot be save
   expect(errors).toEqual([expect.any(StoreError), expect.objectContaining({ status: 418 })]);
 });
 
+test("with `ctx.respond = false` a session may change until the first byte, after the middleware is done", async () => {
+  const user = kitSession(slowStore());
+  const app = new Koa();
+  app.use(sessions(user));
+  app.use(async (ctx) => {
+    ctx.respond = false;
+    const session = await user.from(ctx);
+    setTimeout(() => {
+      session.set({ count: 1 });
+      ctx.res.writeHead(200).end("later");
+    }, 10);
+  });
+  const response = await answerOf(app);
+  expect([response.status, await response.text()]).toEqual([200, "later"]);
+  expect(response.headers.getSetCookie()).toHaveLength(1);
+});
+
+test("a commit by raw bytes that fails is thrown to middleware before it, once", async () => {
+  const store = slowStore();
+  breakStore(store, "create");
+  const user = kitSession(store);
+  const errors: unknown[] = [];
+  const app = new Koa();
+  app.on("error", (error) => errors.push(error));
+  app.use(async (ctx, next) => {
+    try {
+      await next();
+    } catch (error) {
+      errors.push(error);
+      ctx.body = "the app's error page";
+    }
+  });
+  app.use(sessions(user));
+  app.use(async (ctx) => {
+    (await user.from(ctx)).set({ count: 1 });
+    ctx.res.writeHead(201, { "X-Handler": "1" }).end("the handler's body");
+  });
+  const response = await answerOf(app);
+  expect([response.status, await response.text()]).toEqual([503, "the app's error page"]);
+  expect(response.headers.get("x-handler")).toBeNull();
+  expect(errors).toEqual([expect.any(StoreError)]);
+});
+
 test("`app.proxy` decides whether a request came over TLS", async () => {
   const user = kitSession(kitStore());
   const app = new Koa({ proxy: true });
