@@ -4,11 +4,11 @@
  * @module
  */
 import { isSessionError } from "../errors.ts";
-import { applyEdits } from "../internal/header-edits.ts";
-import { EXCHANGE, Exchange, managersOf, type ExchangeHooks, type InstalledDefinition } from "../session/exchange.ts";
+import { EXCHANGE, Exchange, managersOf, type InstalledDefinition } from "../session/exchange.ts";
 import { exchangeOf, type ExchangeCarrier } from "../session/request.ts";
-import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import type { HeaderEdit } from "../transport/transport.ts";
 import { errorAnswer } from "./error-answer.ts";
+import { applyToHeaders, WebRequestView } from "./web-request.ts";
 
 /**
  * Wraps a handler, so that `definition.from(request)` works in it. The response is returned once the sessions are written.
@@ -50,36 +50,6 @@ export function withSessions<Rest extends readonly unknown[]>(
     const exchange = (request[EXCHANGE] = new Exchange(view, managers, view));
     return await answered(exchange, () => handler(request, ...rest));
   };
-}
-
-/** A web request, as transports see it. */
-class WebRequestView implements RequestView, ExchangeHooks {
-  readonly #request: Request;
-  readonly peer = undefined;
-
-  constructor(request: Request) {
-    this.#request = request;
-  }
-
-  header(name: string): string | undefined {
-    return this.#request.headers.get(name) ?? undefined;
-  }
-
-  get method(): string {
-    return this.#request.method;
-  }
-
-  get url(): string {
-    return this.#request.url;
-  }
-
-  get secure(): boolean {
-    return this.#request.url.startsWith("https:");
-  }
-
-  aborted(): boolean {
-    return this.#request.signal?.aborted === true;
-  }
 }
 
 async function answered(exchange: Exchange, handle: () => Response | Promise<Response>): Promise<Response> {
@@ -130,14 +100,6 @@ function edited(response: Response, edits: readonly HeaderEdit[]): Response {
   if (edits.length === 0) return response;
   // A copy: the app may return one response to many visitors, and some cannot be changed at all.
   const copy = new Response(response.body, response);
-  apply(edits, copy.headers);
+  applyToHeaders(edits, copy.headers);
   return copy;
-}
-
-function apply(edits: readonly HeaderEdit[], headers: Headers): void {
-  applyEdits(edits, {
-    get: (name) => headers.get(name) ?? undefined,
-    set: (name, value) => headers.set(name, value),
-    append: (name, value) => headers.append(name, value),
-  });
 }
