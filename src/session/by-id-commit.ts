@@ -366,7 +366,7 @@ function* settledAttempt(byId: ById, state: State): Steps<boolean> {
     throw new ConflictError("retries");
   }
   if (outcome !== true && outcome !== "ok") return false;
-  settle(state, base, task);
+  done(state, base, task);
   if (owed) state.owed = { id: base.id, secret: base.secret };
   return true;
 }
@@ -380,9 +380,11 @@ function* resent(byId: ById, base: ByIdBase, from: ByIdBase): Steps<"ok" | "gone
   return rebased(byId, from, stored) === undefined ? "gone" : "unknown";
 }
 
-/** The store has it. */
+/** The store has it. What another subject's sign-in replaced is still to be ended (P16). */
 function done(state: State, base: ByIdBase, task: Task): void {
   state.unsettled = undefined;
+  const replaced = state.incarnation === task.incarnation && task.draft.separate ? state.base : undefined;
+  if (replaced !== undefined) state.ended.push({ base: replaced, reason: "other-subject" });
   settle(state, base, task);
 }
 

@@ -345,6 +345,20 @@ describe("revocation", () => {
     await expect(it.browser.arrive().from(it.prefs)).rejects.toMatchObject({ code: "ERR_SESSION_STORE", status: 503 });
   });
 
+  test("P16: a session that another subject's sign-in replaced is ended once, also with a commit by hand", async () => {
+    const it = revocable();
+    await it.browser.visit(it.prefs, (session) => session.authenticate("ada"));
+    const visit = it.browser.arrive();
+    const session = await visit.from(it.prefs);
+    session.authenticate("bob");
+    await session.commit();
+    it.store.calls.length = 0;
+    it.events.length = 0;
+    (await visit.answer()).deliver();
+    expect([it.store.calls, it.events]).toEqual([[], []]);
+    expect(await it.browser.visit(it.prefs, ({ subject }) => subject)).toBe("bob");
+  });
+
   test("P25: a subject that ends session after session does not make every read carry the list", async () => {
     const it = revocable();
     await it.browser.visit(it.prefs, (session) => session.authenticate("ada"));

@@ -82,7 +82,6 @@ export function settle<B extends Base>(state: SessionState<B>, base: B, task: Ta
     state.forget = true;
     return;
   }
-  if (task.draft.separate && state.base !== undefined) state.ended.push({ base: state.base, reason: "other-subject" });
   state.base = base;
   state.id = undefined;
   state.log = state.log.slice(task.log.length);
