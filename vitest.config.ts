@@ -6,9 +6,10 @@ const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [
       { find: /^coatcheck$/, replacement: source("index.ts") },
+      { find: /^coatcheck\/csrf$/, replacement: source("csrf/csrf.ts") },
       { find: /^coatcheck\/testing$/, replacement: source("testing/index.ts") },
       { find: /^coatcheck\/((?:compat|store)\/.+)$/, replacement: source("$1.ts") },
-      { find: /^coatcheck\/(express|fastify|fetch|hono|koa|node)$/, replacement: source("adapter/$1.ts") },
+      { find: /^coatcheck\/(express|express-session|fastify|fetch|hono|koa|node)$/, replacement: source("adapter/$1.ts") },
     ],
   },
   test: {

@@ -7,6 +7,7 @@ import type { SessionOptions } from "./define-session.ts";
 import { checkNames } from "./internal/option-names.ts";
 import { HOW_TO_MAKE_A_KEY } from "./protection/key-ring.ts";
 import { checkedId } from "./session/token.ts";
+import type { Transport } from "./transport/transport.ts";
 
 const OPTION_NAMES: readonly (keyof SessionOptions)[] = [
   "name",
@@ -27,6 +28,7 @@ const OPTION_NAMES: readonly (keyof SessionOptions)[] = [
   "onStoreError",
   "storeTimeout",
   "revocation",
+  "codec",
   "clock",
 ];
 
@@ -56,7 +58,7 @@ function checkForms(options: SessionOptions): void {
   oneOf(options, "concurrency", ["merge", "reject", "overwrite"]);
   oneOf(options, "onReplay", ["end", "reject"]);
   oneOf(options, "onStoreError", ["throw", "anonymous"]);
-  members(options, "transport", ["bind"]);
+  checkTransports(options);
   members(options, "protection", ["bind"]);
   members(options, "clock", ["now", "after"]);
   members(options, "store", ["create", "read", "update", "touch", "delete"]);
@@ -74,6 +76,15 @@ function checkGenerator(generateId: unknown): void {
   checkedId(id);
 }
 
+function checkTransports({ transport }: SessionOptions): void {
+  if (transport === undefined) return;
+  const list: readonly unknown[] = Array.isArray(transport) ? transport : [transport];
+  if (list.length === 0) throw new TypeError("transport must not be an empty list");
+  if (list.some((one) => typeof (one as Transport | null)?.bind !== "function")) {
+    throw new TypeError("transport must be an object with a method bind, such as cookie(), or a list of them");
+  }
+}
+
 function oneOf(options: SessionOptions, name: keyof SessionOptions, allowed: readonly string[]): void {
   const value: unknown = options[name];
   if (value !== undefined && !allowed.includes(value as string)) {
@@ -88,12 +99,17 @@ function members(options: SessionOptions, name: keyof SessionOptions, methods: r
   if (missing !== undefined) throw new TypeError(`${name} must be an object with a method ${missing}`);
 }
 
-function checkById({ protection, revocation, acceptUnsigned, keys }: SessionOptions): void {
+function checkById({ protection, revocation, codec, acceptUnsigned, keys }: SessionOptions): void {
   if (protection !== undefined) {
     throw new TypeError("protection is for sessions without a store: with one, give keys and the token gets a MAC");
   }
   if (revocation !== undefined)
     throw new TypeError("revocation is for sessions without a store: with one, sessions are ended there");
+  if (codec !== undefined) {
+    throw new TypeError(
+      "codec is for sessions without a store: with one, the token says nothing but which record it is",
+    );
+  }
   if (acceptUnsigned === true && keys === undefined) throw new TypeError("acceptUnsigned goes with keys");
 }
 
@@ -110,6 +126,7 @@ function checkByValue(options: SessionOptions): void {
       'revocation must be said for a session without a store: "none" if a copied cookie may work until its clocks end it, or a store that can end it at once',
     );
   }
+  if (options.codec !== undefined) checkCodec(options);
   if (revocation !== "none") members(options, "revocation", ["create", "read", "update", "touch", "delete"]);
   const { renewalTimeout, onReplay, concurrency, acceptUnsigned } = options;
   if (renewalTimeout !== undefined && renewalTimeout !== false) throw impossible("renewalTimeout");
@@ -117,6 +134,24 @@ function checkByValue(options: SessionOptions): void {
   if (acceptUnsigned !== undefined) throw impossible("acceptUnsigned");
   if (concurrency !== undefined && concurrency !== "overwrite") {
     throw new TypeError('concurrency can only be "overwrite" for a session without a store: the last response wins');
+  }
+}
+
+/** What a codec writes is the data: what would have to be written beside it has to be off, by name. */
+function checkCodec(options: SessionOptions): void {
+  members(options, "codec", ["read", "write"]);
+  if (options.absoluteTimeout !== false) {
+    throw new TypeError(
+      "absoluteTimeout must be false with a codec: what another server writes does not say when it began",
+    );
+  }
+  if (options.idleTimeout !== undefined && options.idleTimeout !== false) {
+    throw new TypeError(
+      "idleTimeout must be false with a codec: what another server writes does not say when it was used",
+    );
+  }
+  if (options.revocation !== "none") {
+    throw new TypeError('revocation must be "none" with a codec: what another server writes does not say whose it is');
   }
 }
 

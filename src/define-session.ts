@@ -14,6 +14,7 @@ import { seal } from "./protection/seal.ts";
 import { tokenMac } from "./protection/token-mac.ts";
 import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
 import { trackByValue } from "./session/by-value.ts";
+import { WHOLE } from "./session/envelope.ts";
 import { sessionEvents, type Events } from "./session/events.ts";
 import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
 import type { Policy } from "./session/policy.ts";
@@ -22,6 +23,7 @@ import { HOW_TO_INSTALL } from "./session/exchange.ts";
 import { exchangeOf, type SessionRequest } from "./session/request.ts";
 import { revocationIn, type Revocation } from "./session/revocation.ts";
 import type { Session } from "./session/session.ts";
+import { dataOnly, type SessionCodec } from "./session/session-codec.ts";
 import { shapeOf } from "./session/shape.ts";
 import { storeCalls } from "./session/store-calls.ts";
 import { idGenerator, tokenCodec } from "./session/token.ts";
@@ -46,8 +48,12 @@ export interface SessionOptions {
   readonly migrate?: ((old: unknown) => unknown) | undefined;
   /** Where records are kept. Left out, the session travels in its token, and `keys` and `revocation` are needed. */
   readonly store?: SessionStore | undefined;
-  /** How the token travels. Default `cookie()`. */
-  readonly transport?: Transport | undefined;
+  /**
+   * How the token travels. Default `cookie()`. Of several, such as `[cookie(), header()]` for the pages and the app of one
+   * site, the first that carries a token counts and gets the answer; a client without a token is answered by the first of
+   * them that it asks for (`header()` by its empty header), or else that can.
+   */
+  readonly transport?: Transport | readonly Transport[] | undefined;
   /** What protects a session that travels in its token. Default `seal()`: encrypted and authenticated. */
   readonly protection?: Protection | undefined;
   /**
@@ -91,6 +97,13 @@ export interface SessionOptions {
    * `manager.revokeAll()` end sessions at once (ASVS 7.4.1).
    */
   readonly revocation?: "none" | SessionStore | undefined;
+  /**
+   * Without a store: what the token says, in the form of another server that reads and writes it too. That is the data and
+   * nothing else, so such a session has no clocks and cannot be revoked, which is to be said (`absoluteTimeout: false`,
+   * `revocation: "none"`), nobody can be signed in to it (`authenticate`, `flash` are a `TypeError`), and `id` and `createdAt`
+   * are those of the request. Default: everything that is known of the session, in a form of ours.
+   */
+  readonly codec?: SessionCodec<object> | undefined;
   /** Where time comes from. Default: the machine; `fakeClock()` of `coatcheck/testing` in tests. */
   readonly clock?: Clock | undefined;
 }
@@ -134,7 +147,7 @@ export function defineSession<Schema extends StandardSchemaV1<unknown, object>>(
   options: SessionOptions & { readonly schema: Schema },
 ): SessionDefinition<StandardSchemaV1.InferOutput<Schema>>;
 export function defineSession<Data extends object = never>(
-  options: SessionOptions & { readonly schema?: undefined },
+  options: SessionOptions & { readonly schema?: undefined; readonly codec?: SessionCodec<Data> | undefined },
 ): SessionDefinition<Data>;
 export function defineSession(options: SessionOptions): SessionDefinition<never> {
   checkOptions(options);
@@ -159,7 +172,7 @@ export function defineSession(options: SessionOptions): SessionDefinition<never>
 function commonParts(
   options: SessionOptions,
   kind: "by id" | "by value",
-): Pick<ManagerParts, "name" | "clock" | "policy" | "shape" | "events" | "transport" | "onStoreError"> {
+): Pick<ManagerParts, "name" | "clock" | "policy" | "shape" | "events" | "transports" | "onStoreError"> {
   const { name, clock = systemClock, schema, migrate, onStoreError = DEFAULTS.onStoreError } = options;
   return {
     name,
@@ -168,8 +181,12 @@ function commonParts(
     policy: policyOf(options, kind === "by id" ? DEFAULTS.byId : DEFAULTS.byValue),
     shape: shapeOf(schema, migrate),
     events: sessionEvents(name, () => clock.now()),
-    transport: (options.transport ?? cookie()).bind({ name, byValue: kind === "by value" }),
+    transports: transportsOf(options).map((transport) => transport.bind({ name, byValue: kind === "by value" })),
   };
+}
+
+function transportsOf({ transport = cookie() }: SessionOptions): readonly Transport[] {
+  return Array.isArray(transport) ? transport : [transport as Transport];
 }
 
 function policyOf(
@@ -185,7 +202,7 @@ function policyOf(
 
 function described(
   options: SessionOptions,
-  { policy, transport }: { policy: Policy; transport: BoundTransport },
+  { policy, transports }: Pick<ManagerParts, "policy" | "transports">,
   more: object,
 ): Readonly<Record<string, unknown>> {
   const seconds = (ms: number | undefined): number | false => (ms === undefined ? false : ms / 1000);
@@ -197,7 +214,7 @@ function described(
     renewalTimeout: seconds(policy.renewal),
     onStoreError: options.onStoreError ?? DEFAULTS.onStoreError,
     storeTimeout: storeTimeoutOf(options) / 1000,
-    transport: transport.describe(),
+    transport: transports.length === 1 ? transports[0]?.describe() : transports.map((one) => one.describe()),
     ...more,
   });
 }
@@ -217,7 +234,7 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
   const mac = keys === undefined ? undefined : tokenMac({ keys, name, audience });
   const codec = tokenCodec({ name, audience, mac, acceptUnsigned, generateId });
   const timeout = storeTimeoutOf(options);
-  const calls = storeCalls(store, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
+  const calls = storeCalls(store, { clock, timeout, events });
   const byId: ById = {
     ...common,
     prefix: prefixOf(name, audience),
@@ -235,6 +252,7 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
     tracker,
     idleTransport: undefined,
     rotationChangesId: false,
+    dataOnly: false,
     registry: registryById(byId, store),
     description: described(options, common, more),
     newId: () => codec.newId(),
@@ -244,39 +262,43 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
 // --- by value -----------------------------------------------------------------------------------------------------------
 
 function byValueParts(options: SessionOptions): ManagerParts {
-  const { name, audience = "", protection = seal(), generateId, revocation: revocationOption } = options;
+  const { name, audience = "", protection = seal(), generateId, codec, revocation: revocationOption } = options;
   const common = commonParts(options, "by value");
-  const { clock, events, policy, transport } = common;
+  const { clock, events, policy, transports } = common;
   const keys = options.keys === undefined ? undefined : keyRing(options.keys);
   const protector = (purpose: string): Protector =>
     protection.bind({ purpose, name, audience, keys, now: () => clock.now() });
   const idle =
-    policy.idle === undefined ? undefined : { protector: protector("idle"), transport: besideOf(options, transport) };
+    policy.idle === undefined ? undefined : { protector: protector("idle"), transport: besideOf(options, transports) };
   const revocation = revocationOf(options, common);
   const newId = idGenerator(generateId);
-  const byValue = { ...common, protector: protector("session"), idle, revocation, newId };
+  const envelope = codec === undefined ? WHOLE : dataOnly(codec, newId);
+  const byValue = { ...common, protector: protector("session"), idle, revocation, envelope, newId };
   const tracker = trackByValue(byValue);
   const more = {
     kept: "by value",
     protection: protection.kind,
     revocation: typeof revocationOption === "string" ? revocationOption : "store",
+    codec: codec !== undefined,
   };
   return {
     ...common,
     tracker,
     idleTransport: idle?.transport,
     rotationChangesId: true,
+    dataOnly: codec !== undefined,
     registry: registryByValue(name, revocation, events),
     description: described(options, common, more),
     newId,
   };
 }
 
-function besideOf({ transport }: SessionOptions, bound: BoundTransport): BoundTransport {
-  const beside = bound.beside?.("idle");
+function besideOf(options: SessionOptions, [bound, ...others]: readonly BoundTransport[]): BoundTransport {
+  if (others.length > 0) throw new TypeError("idleTimeout of a session without a store needs a single transport");
+  const beside = bound?.beside?.("idle");
   if (beside === undefined) {
     throw new TypeError(
-      `idleTimeout of a session without a store needs a transport with a place for its idle clock, such as cookie(), and ${transport?.kind ?? "this one"} has none`,
+      `idleTimeout of a session without a store needs a transport with a place for its idle clock, such as cookie(), and ${transportsOf(options)[0]?.kind ?? "this one"} has none`,
     );
   }
   return beside;
@@ -294,7 +316,7 @@ function revocationOf(
     );
   }
   const timeout = storeTimeoutOf(options);
-  const calls = storeCalls(revocation, { clock, timeout, onError: (error) => events.emit("store-error", { error }) });
+  const calls = storeCalls(revocation, { clock, timeout, events });
   return revocationIn({
     prefix: prefixOf(name, options.audience ?? ""),
     calls,

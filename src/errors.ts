@@ -14,7 +14,8 @@ export type SessionErrorCode =
   | "ERR_SESSION_TOO_LARGE"
   | "ERR_SESSION_INVALID_DATA"
   | "ERR_SESSION_HEADERS_SENT"
-  | "ERR_SESSION_INSECURE";
+  | "ERR_SESSION_INSECURE"
+  | "ERR_SESSION_CSRF";
 
 /** The base of all of coatcheck's errors. */
 export class SessionError extends Error {
@@ -34,6 +35,37 @@ export class SessionError extends Error {
     this.status = options?.status ?? 500;
     this.statusCode = this.status;
   }
+
+  /** What a client is told: the status in words, and nothing of what the message says. Hono asks an error for its answer. */
+  getResponse(): Response {
+    const { body, status, headers } = plainAnswer(this.status);
+    return new Response(body, { status, headers: { ...headers, ...this.headers } });
+  }
+}
+
+/** @internal The parts of a response. */
+export interface PlainAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+const STATUS_TEXTS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  409: "Conflict",
+  413: "Content Too Large",
+  422: "Unprocessable Content",
+  503: "Service Unavailable",
+};
+
+/** @internal An answer that says a status, in words too. */
+export function plainAnswer(status: number): PlainAnswer {
+  return {
+    status,
+    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
+    body: `${STATUS_TEXTS[status] ?? "Internal Server Error"}\n`,
+  };
 }
 
 /** The verbs of a store, as errors name them. */
@@ -98,6 +130,66 @@ export class SessionTooLargeError extends SessionError {
     this.limit = limit;
   }
 }
+
+/** Which rule of a CSRF guard refused a request: see {@link CsrfError}. */
+export type CsrfReason =
+  /** `Sec-Fetch-Site: cross-site`, and the origin is not trusted. */
+  | "cross-site"
+  /** `Sec-Fetch-Site: same-site` (a sibling domain, another port), and the origin is not trusted. */
+  | "same-site"
+  /** `Sec-Fetch-Site` says something that no browser says. */
+  | "unknown-site"
+  /** No `Sec-Fetch-Site`, and `Origin` is neither the server's own nor trusted. */
+  | "origin"
+  /** No `Sec-Fetch-Site`, and `Origin: null`, which is what every page can make a browser say. */
+  | "null-origin"
+  /** Neither header, and no token. */
+  | "token-missing"
+  /** Neither header, and a token that is not of this session. */
+  | "token-invalid";
+
+/** What the request said of where it came from, as it said it; at most 200 characters each. */
+export interface CsrfEvidence {
+  readonly method: string;
+  /** `Sec-Fetch-Site`. */
+  readonly site: string | undefined;
+  /** `Origin`. */
+  readonly origin: string | undefined;
+}
+
+/** A CSRF guard refused a request, before anything was done. `status` is 403. */
+export class CsrfError extends SessionError implements CsrfEvidence {
+  readonly reason: CsrfReason;
+  readonly method: string;
+  readonly site: string | undefined;
+  readonly origin: string | undefined;
+
+  constructor(reason: CsrfReason, { method, site, origin }: CsrfEvidence) {
+    super("ERR_SESSION_CSRF", `Request refused: ${CSRF_MESSAGES[reason]}`, { status: 403 });
+    this.name = "CsrfError";
+    this.reason = reason;
+    this.method = method.slice(0, 200);
+    this.site = site?.slice(0, 200);
+    this.origin = origin?.slice(0, 200);
+  }
+}
+
+const CSRF_MESSAGES: Readonly<Record<CsrfReason, string>> = {
+  "cross-site":
+    "a page of another site sent it (Sec-Fetch-Site: cross-site). If that page is yours, list its origin in trustedOrigins",
+  "same-site":
+    "a page of the same site, but of another origin sent it (Sec-Fetch-Site: same-site). If that page is yours, list its origin in trustedOrigins",
+  "unknown-site":
+    "its Sec-Fetch-Site is none that a browser sends. Something between browser and server has changed it",
+  origin:
+    "its Origin is not the server's own. If that is yours, list it in trustedOrigins; behind a proxy that ends TLS or rewrites Host, set trustProxy",
+  "null-origin":
+    "its Origin is null, which is never trusted. If one of your pages sent it, the page is sandboxed or has Referrer-Policy: no-referrer, where same-origin would do",
+  "token-missing":
+    "it has no Sec-Fetch-Site, no Origin and no token. Send what token() returned (a form field needs a body that is parsed before the guard), or set nonBrowser for clients that are no browsers",
+  "token-invalid":
+    "its CSRF token is not of this session, which may have ended or been signed in anew. Get a new token from token()",
+};
 
 /** Whether a value is one of coatcheck's errors, also when it comes from another copy of the package. */
 export function isSessionError(value: unknown): value is SessionError {

@@ -34,14 +34,32 @@ export type {
 } from "./session/events.ts";
 export type { CommitOutcome } from "./session/exchange.ts";
 export type { OnStoreError, SessionManager } from "./session/manager.ts";
-export type { RevokeAllOptions, SessionSummary } from "./session/registry.ts";
+export type {
+  DeleteExpiredOptions,
+  ListAllOptions,
+  RevokeAllOptions,
+  SessionPage,
+  SessionSummary,
+} from "./session/registry.ts";
 export type { SessionRequest } from "./session/request.ts";
+export type { SessionCodec } from "./session/session-codec.ts";
 export type { AuthenticateOptions, DeepReadonly, Session } from "./session/session.ts";
-export type { ListedRecord, SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "./store/store.ts";
+export type {
+  ExpiredRecord,
+  ListedPage,
+  ListedRecord,
+  PageRequest,
+  SessionStore,
+  StoreCall,
+  StoredRecord,
+  UpdateOutcome,
+} from "./store/store.ts";
 export type { CookiePrefix } from "./transport/cookie-options.ts";
+export { clientCertificate, type ClientCertificateOptions } from "./transport/client-certificate.ts";
 export { cookie, type CookieOptions } from "./transport/cookie.ts";
 export type { TrustProxy } from "./transport/forwarded.ts";
 export { header, type HeaderOptions } from "./transport/header.ts";
+export type { TokenForm } from "./transport/token-form.ts";
 export type {
   BoundTransport,
   HeaderEdit,
@@ -50,3 +68,5 @@ export type {
   Transport,
   TransportContext,
 } from "./transport/transport.ts";
+export { url, type UrlOptions } from "./transport/url.ts";
+export type { UrlForm } from "./transport/url-syntax.ts";

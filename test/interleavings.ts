@@ -63,13 +63,22 @@ export function emptyTally(): Tally {
   return { runs: 0, requests: 0, written: 0, gone: 0, ended: 0, rotated: 0, conflicts: 0 };
 }
 
-/** One run. `choices` decide who goes first. Throws what promise was broken. */
+/** Lets everything go as far as it can without a decision: enough for what a store in this process has to do. */
+async function microtasks(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await undefined;
+}
+
+/**
+ * One run. `choices` decide who goes first. A store that waits for others says by `settle` when the calls that were let go
+ * are answered. Throws what promise was broken.
+ */
 export async function interleave(
   make: (clock: Clock) => SessionStore,
   choices: readonly number[],
   tally: Tally,
+  settle: () => Promise<void> = microtasks,
 ): Promise<void> {
-  const world = new World(make, choices, tally);
+  const world = new World(make, choices, tally, settle);
   try {
     await world.run();
   } finally {
@@ -82,6 +91,7 @@ class World {
   readonly store: SessionStore;
   readonly #choices: readonly number[];
   readonly #tally: Tally;
+  readonly #settle: () => Promise<void>;
   readonly #definitions: readonly SessionDefinition<Counter>[];
   readonly #browser: Browser;
   readonly #waiting: (() => void)[] = [];
@@ -93,10 +103,16 @@ class World {
   #turns = 0;
   #failure: unknown;
 
-  constructor(make: (clock: Clock) => SessionStore, choices: readonly number[], tally: Tally) {
+  constructor(
+    make: (clock: Clock) => SessionStore,
+    choices: readonly number[],
+    tally: Tally,
+    settle: () => Promise<void>,
+  ) {
     this.store = make(this.clock);
     this.#choices = choices;
     this.#tally = tally;
+    this.#settle = settle;
     const gated = instrumented(this.store);
     gated.before = () => (this.#gated ? new Promise<void>((resolve) => this.#waiting.push(resolve)) : undefined);
     const define = (): SessionDefinition<Counter> =>
@@ -126,7 +142,7 @@ class World {
       } else if (this.#waiting.length > 0) {
         this.#waiting.splice(this.#choose(this.#waiting.length), 1)[0]?.();
       } else this.clock.advance(10);
-      for (let turn = 0; turn < 12; turn++) await undefined;
+      await this.#settle();
       if (this.#failure !== undefined) throw this.#failure;
       if (++this.#turns > 10_000) throw new Error("stuck: a request never ended");
     }

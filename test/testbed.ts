@@ -28,6 +28,8 @@ import type { HeaderEdit, RequestView } from "../src/transport/transport.ts";
 export interface Arrival extends ExchangeHooks {
   readonly headers?: Readonly<Record<string, string>>;
   readonly secure?: boolean;
+  readonly certificate?: string;
+  readonly url?: string;
 }
 
 /** A request on its way through the server. */
@@ -40,15 +42,16 @@ export class Visit {
   constructor(
     browser: Browser,
     definitions: readonly InstalledDefinition[],
-    { headers = {}, secure = true, ...hooks }: Arrival,
+    { headers = {}, secure = true, certificate, url = "/", ...hooks }: Arrival,
   ) {
     const all: Record<string, string> = { host: "shop.example", cookie: browser.cookieHeader(), ...headers };
     const view: RequestView = {
       header: (name) => (all[name] === "" ? undefined : all[name]),
       method: "GET",
-      url: "/",
+      url,
       secure,
       peer: undefined,
+      certificate,
     };
     this.#browser = browser;
     this.exchange = new Exchange(
@@ -175,8 +178,8 @@ export function instrumented(store: SessionStore, extra: Partial<SessionStore> =
 }
 
 function optionalMembers(store: SessionStore): Partial<SessionStore> {
-  const { name, cached, listBySubject, list, count, deleteExpired } = store;
-  const all = { name, cached, listBySubject, list, count, deleteExpired };
+  const { name, cached, listBySubject, list, count, deleteBySubject, deleteExpired, onExpired } = store;
+  const all = { name, cached, listBySubject, list, count, deleteBySubject, deleteExpired, onExpired };
   return Object.fromEntries(
     Object.entries(all)
       .filter(([, value]) => value !== undefined)

@@ -1,11 +1,12 @@
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import { isSessionError } from "coatcheck";
+import { csrf } from "coatcheck/csrf";
 import { sessions } from "coatcheck/express";
 import { accountRoutes } from "./account-routes.ts";
 import { answer } from "./answer.ts";
 import { cartRoutes } from "./cart-routes.ts";
 import { errorPage } from "./pages/error-page.ts";
-import { Problem, refuseForeignForms } from "./request.ts";
+import { Problem } from "./request.ts";
 import type { ShopSessions } from "./sessions.ts";
 import { serveStylesheet, stylesheet } from "./stylesheet.ts";
 
@@ -19,8 +20,9 @@ export function shop(user: ShopSessions): Express {
   app.get("/healthz", (_req, res) => void res.type("text").send("ok"));
   app.get(stylesheet.path, serveStylesheet);
 
-  app.use(refuseForeignForms);
   app.use(sessions(user));
+  // What says nothing of where it comes from is not a browser, and carries no visitor's cookies: curl may shop here.
+  app.use(csrf({ session: user, nonBrowser: "allow" }));
   app.use(express.urlencoded({ extended: false, limit: "10kb" }), express.json({ limit: "10kb" }));
   app.use(cartRoutes(user), accountRoutes(user));
 
@@ -66,6 +68,7 @@ function described(error: unknown): { readonly status: number; readonly code: st
 function wordsFor({ status, message }: { status: number; message: string }): string {
   if (status === 503)
     return "Your session could not be looked up just now. Nothing is lost: please try again in a moment.";
+  if (status === 403) return "This form was sent from another site, so nothing was changed.";
   if (status === 409) return "Too many changes came at the same time, and this one was not made. Please try again.";
   return message;
 }

@@ -1,4 +1,4 @@
-import type { NextFunction, Request, Response } from "express";
+import type { Request } from "express";
 
 /** A request that cannot be granted, in words for whoever sent it. */
 export class Problem extends Error {
@@ -26,21 +26,4 @@ export function field(req: Request, name: string): string | undefined {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, name)) return undefined;
   const value: unknown = (body as Record<string, unknown>)[name];
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-}
-
-/**
- * Refuses to change anything for a page of another site. Browsers say where a request comes from; what says nothing is not
- * a browser, and carries no visitor's cookies. `SameSite=Lax` on the cookie is the other half.
- */
-export function refuseForeignForms(req: Request, _res: Response, next: NextFunction): void {
-  const site = req.get("Sec-Fetch-Site");
-  const origin = req.get("Origin");
-  const safe = req.method === "GET" || req.method === "HEAD";
-  const own = site === undefined ? origin === undefined || hostOf(origin) === req.get("Host") : site === "same-origin";
-  if (safe || own) next();
-  else next(new Problem(403, "foreign_form", "This form was sent from another site, so nothing was changed."));
-}
-
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined;
 }

@@ -104,7 +104,7 @@ function nodeHandler(routes: readonly AdapterRoute[], definitions: readonly Inst
   const handlers = new Map(routes.map((route) => [route.path, handlerOf(route)]));
   return withSessions(
     (req: IncomingMessage, res: ServerResponse) => {
-      const handler = handlers.get(req.url ?? "");
+      const handler = handlers.get(req.url?.split("?", 1)[0] ?? "");
       if (handler === undefined) throw new Error(`no route ${req.url}`);
       return handler(req, res);
     },
@@ -205,13 +205,14 @@ const overFastifyHttp2: AdapterUnderTest = async (routes, ...definitions) => {
 const overInject: AdapterUnderTest = async (routes, ...definitions) => {
   const app = await fastifyApp(fastify(), routes, definitions);
   const fetch = async (request: Request): Promise<Response> => {
-    const { pathname, host } = new URL(request.url);
+    const { pathname, search, host } = new URL(request.url);
     const headers = { ...Object.fromEntries(request.headers), host };
     const { signal } = request;
     const answer = await app.inject({
       method: request.method as "GET",
-      url: pathname,
+      url: pathname + search,
       headers,
+      ...(request.body === null ? {} : { payload: await request.text() }),
       signal,
       payloadAsStream: true,
     });

@@ -6,12 +6,14 @@
 import { isPromise } from "../internal/maybe-promise.ts";
 import { EXCHANGE, managersOf, type InstalledDefinition } from "../session/exchange.ts";
 import type { ExchangeCarrier } from "../session/request.ts";
-import { HeldResponse, type NodeRequest, type NodeResponse } from "./held-response.ts";
+import { HeldResponse, type NodeResponse } from "./held-response.ts";
+import type { NodeRequest } from "./node-request.ts";
 
 /** The part of Fastify's request that is used here. */
 export interface FastifyRequestLike {
   readonly raw: NodeRequest;
   readonly protocol: string;
+  readonly query?: unknown;
   readonly log: { error(error: unknown): void };
 }
 
@@ -119,6 +121,32 @@ export function sessions(...definitions: readonly InstalledDefinition[]): Fastif
   return Object.assign(plugin, FOR_THE_PARENT);
 }
 
+/**
+ * For `url({ form: "path" })`: Fastify chooses the route before any hook runs, so the token has to be taken out of the path by
+ * its option `rewriteUrl`.
+ *
+ * @example
+ * ```ts
+ * import fastify from "fastify";
+ * import { defineSession, url } from "coatcheck";
+ * import { rewriteUrl, sessions } from "coatcheck/fastify";
+ * import { memoryStore } from "coatcheck/store/memory";
+ *
+ * const kiosk = defineSession({ name: "kiosk", store: memoryStore(), transport: url({ form: "path" }) });
+ *
+ * const app = fastify({ rewriteUrl: rewriteUrl(kiosk) });
+ * app.register(sessions(kiosk));
+ * ```
+ *
+ * @throws TypeError without a definition, or when two use one name
+ */
+export function rewriteUrl(
+  ...definitions: readonly InstalledDefinition[]
+): (request: { readonly url?: string | undefined }) => string {
+  const strippers = managersOf(definitions).flatMap((manager) => manager.strippers);
+  return ({ url = "/" }) => strippers.reduce((target, { strip }) => strip?.(target) ?? target, url);
+}
+
 /** What `fastify-plugin` does: the hooks are those of the instance that registers the plugin, not of one below it. */
 const FOR_THE_PARENT = {
   [Symbol.for("skip-override")]: true,
@@ -137,6 +165,10 @@ class FastifyResponse extends HeldResponse {
     this.failedStatus = isServerError;
     this.#request = request;
     this.#reply = reply;
+  }
+
+  protected override get query(): unknown {
+    return this.#request.query;
   }
 
   override get secure(): boolean {

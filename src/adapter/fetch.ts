@@ -48,7 +48,9 @@ export function withSessions<Rest extends readonly unknown[]>(
     }
     const view = new WebRequestView(request);
     const exchange = (request[EXCHANGE] = new Exchange(view, managers, view));
-    return await answered(exchange, () => handler(request, ...rest));
+    const seen: Request & ExchangeCarrier = view.rest;
+    seen[EXCHANGE] = exchange;
+    return await answered(exchange, () => handler(seen, ...rest));
   };
 }
 

@@ -6,23 +6,28 @@
  *
  * @module
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
 import { isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import { EXCHANGE, Exchange, type ExchangeHooks, type ExchangeManager } from "../session/exchange.ts";
-import type { ExchangeCarrier } from "../session/request.ts";
-import type { RequestView } from "../transport/transport.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { edit, restore, setFromWriteHead, snapshotOf, type Head, type Snapshot } from "./node-head.ts";
+import { NodeRequestView, type NodeRequest } from "./node-request.ts";
 
-/** A request of `node:http`, `node:https` or `node:http2`. */
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
 /** A response of `node:http`, `node:https` or `node:http2`. */
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
-type AnyRequest = NodeRequest & ExchangeCarrier & { originalUrl?: string; secure?: unknown };
 type HeldMethod = "writeHead" | "write" | "end" | "flushHeaders";
 type Methods = { readonly [Method in HeldMethod]: (...args: unknown[]) => unknown };
+type EarlyMethod = Exclude<HeldMethod, "flushHeaders">;
+type EarlyMethods = Pick<Methods, EarlyMethod>;
+
+/** A call that waits for the commit, and the methods by which it will be made. */
+interface Waiting {
+  readonly method: HeldMethod;
+  readonly args: unknown[];
+  readonly by: Partial<Methods> | undefined;
+}
 
 /** The part of both kinds of response that is used here. */
 interface AnyResponse extends Head {
@@ -39,8 +44,7 @@ interface AnyResponse extends Head {
 const HELD: unique symbol = Symbol("coatcheck.held");
 
 /** A request while sessions are in use: what transports see of it, and the hand on its response. */
-export class HeldResponse implements RequestView, ExchangeHooks {
-  readonly #req: AnyRequest;
+export class HeldResponse extends NodeRequestView implements ExchangeHooks {
   readonly #res: AnyResponse;
   /** Told of every error that ends the request here. */
   readonly #onError: (error: unknown) => void;
@@ -51,8 +55,10 @@ export class HeldResponse implements RequestView, ExchangeHooks {
    */
   #phase: "open" | "committing" | "settled" | "released" | "failed" = "open";
   #before: Snapshot | undefined;
+  /** The methods as they were when the request came, and as they were when a session was asked for, patched by others perhaps. */
+  #first: EarlyMethods | undefined;
   #original: Methods | undefined;
-  #waiting: { readonly method: HeldMethod; readonly args: unknown[] }[] = [];
+  #waiting: Waiting[] = [];
   /** The status when what is sent began to wait: as in Node, setting another one comes too late. */
   #status = 200;
   #ended = false;
@@ -71,51 +77,23 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   #waiter: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 
   constructor(req: NodeRequest, res: NodeResponse, onError?: (error: unknown) => void) {
-    this.#req = req;
+    super(req);
     this.#res = res as unknown as AnyResponse;
     this.#onError = onError ?? ((error) => this.fail(error));
   }
 
   /** Makes the exchange of this request, or adds definitions to the one that an outer adapter made. */
   begin(managers: readonly ExchangeManager[]): void {
-    const outer = this.#req[EXCHANGE];
-    if (outer !== undefined) outer.install(managers);
-    else this.#req[EXCHANGE] = this.#exchange = new Exchange(this, managers, this);
+    const outer = this.req[EXCHANGE];
+    if (outer !== undefined) return outer.install(managers);
+    const res = this.#res;
+    this.#first = { writeHead: res.writeHead, write: res.write, end: res.end };
+    res[HELD] = this;
+    res.writeHead = EARLY.writeHead;
+    res.write = EARLY.write;
+    res.end = EARLY.end;
+    this.req[EXCHANGE] = this.#exchange = new Exchange(this, managers, this);
   }
-
-  // --- the request, as transports see it ----------------------------------------------------------------------------
-
-  header(name: string): string | undefined {
-    const { headers } = this.#req;
-    const value = headers[name] ?? (name === "host" ? headers[":authority"] : undefined);
-    return Array.isArray(value) ? value.join(", ") : (value as string | undefined);
-  }
-
-  get method(): string {
-    return this.#req.method ?? "GET";
-  }
-
-  get url(): string {
-    const { originalUrl } = this.front ?? this.#req;
-    return originalUrl ?? this.#req.url ?? "/";
-  }
-
-  get secure(): boolean {
-    const { secure } = this.front ?? this.#req;
-    // Frameworks know better: they ask the proxies that the app trusts.
-    return typeof secure === "boolean" ? secure : (this.#req.socket as { encrypted?: boolean }).encrypted === true;
-  }
-
-  get peer(): string | undefined {
-    return this.#req.socket.remoteAddress;
-  }
-
-  aborted(): boolean {
-    return this.#req.socket.destroyed;
-  }
-
-  /** What the framework makes of the request, where that is another object than Node's. */
-  front?: { readonly secure: unknown; readonly originalUrl: string };
 
   /** Set by an adapter whose framework cannot take a rejection from `from()`. */
   loadFailed?: (error: unknown) => void;
@@ -128,16 +106,16 @@ export class HeldResponse implements RequestView, ExchangeHooks {
   /** A session is being looked at: from here on the response is held. */
   touched(): void {
     const res = this.#res;
+    if (this.#original !== undefined) return;
     if (res.headersSent) return this.#release("released");
     this.#before = snapshotOf(res, this.http2);
     this.#original = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
-    res[HELD] = this;
     Object.assign(res, HOLDING);
   }
 
-  /** Whether the response is one of HTTP/2. */
-  get http2(): boolean {
-    return this.#req.httpVersionMajor >= 2;
+  override stripped(strip: (target: string) => string): void {
+    super.stripped(strip);
+    this.touched();
   }
 
   /** Whether the head is out, for all that the handler can tell. */
@@ -150,14 +128,24 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     return this.#ended;
   }
 
+  /**
+   * A call of a method that the handler looked up before it asked for a session, as `res.end(await page(await user.from(req)))`
+   * does: it is held as any other. All other calls come through here on their way to Node.
+   */
+  sendEarly(method: EarlyMethod, args: unknown[]): unknown {
+    const held = (this.#phase === "open" && this.#original !== undefined) || this.#phase === "committing";
+    if (!held) return this.#first?.[method].apply(this.#res, args);
+    return this.send(method, method === "writeHead" ? setFromWriteHead(this.#res, args) : args, this.#first);
+  }
+
   /** A call that would send something: the first one commits. */
-  send(method: HeldMethod, args: unknown[]): unknown {
+  send(method: HeldMethod, args: unknown[], by: Partial<Methods> | undefined = this.#original): unknown {
     if (this.#phase === "open" && !this.#commit()) return this.#drop(method, args);
-    if (this.#phase === "committing") return this.#wait(method, args);
+    if (this.#phase === "committing") return this.#wait({ method, args, by });
     if (this.#phase === "failed" && this.#isLeftover(method)) return this.#drop(method, args);
     if (this.#phase === "settled") this.#release("released");
     this.#pay();
-    return this.#original?.[method].apply(this.#res, args);
+    return by?.[method]?.apply(this.#res, args);
   }
 
   /** Commits: at once, or else what is sent waits from here on. False when it failed at once. */
@@ -237,8 +225,9 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     this.#owing = false;
   }
 
-  #wait(method: HeldMethod, args: unknown[]): unknown {
-    if (!this.#ended) this.#waiting.push({ method, args });
+  #wait(waiting: Waiting): unknown {
+    const { method } = waiting;
+    if (!this.#ended) this.#waiting.push(waiting);
     this.#ended ||= method === "end";
     this.#full ||= method === "write";
     return method === "write" ? false : this.#res;
@@ -253,8 +242,8 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     res.statusCode = this.#status;
     this.#pay();
     let flowing = true;
-    for (const { method, args } of this.#waiting) {
-      const result = this.#original?.[method].apply(res, args);
+    for (const { method, args, by } of this.#waiting) {
+      const result = by?.[method]?.apply(res, args);
       if (method === "write") flowing = result === true;
     }
     this.#waiting = [];
@@ -345,6 +334,18 @@ export class HeldResponse implements RequestView, ExchangeHooks {
     restore(this.#res, this.#before);
   }
 }
+
+const EARLY = {
+  writeHead(this: AnyResponse, ...args: unknown[]): unknown {
+    return this[HELD]?.sendEarly("writeHead", args);
+  },
+  write(this: AnyResponse, ...args: unknown[]): boolean {
+    return this[HELD]?.sendEarly("write", args) as boolean;
+  },
+  end(this: AnyResponse, ...args: unknown[]): unknown {
+    return this[HELD]?.sendEarly("end", args);
+  },
+};
 
 const HOLDING = {
   writeHead(this: AnyResponse, ...args: unknown[]): unknown {

@@ -3,16 +3,17 @@
  *
  * @module
  */
-import { SessionError } from "../errors.ts";
 import { EXCHANGE, Exchange, managersOf, type ExchangeHooks, type InstalledDefinition } from "../session/exchange.ts";
 import { exchangeOf, type ExchangeCarrier } from "../session/request.ts";
 import type { HeaderEdit } from "../transport/transport.ts";
-import { errorAnswer } from "./error-answer.ts";
+import { certificateOf } from "./tls-certificate.ts";
 import { applyToHeaders, WebRequestView } from "./web-request.ts";
 
 /** The part of Hono's context that is used here. */
 export interface HonoContext {
-  readonly req: { readonly raw: Request };
+  readonly req: { raw: Request };
+  /** What the platform gives: on Node the request of `node:http`. */
+  readonly env?: unknown;
   get res(): Response;
   set res(response: Response | undefined);
   readonly error: Error | undefined;
@@ -57,7 +58,6 @@ export type HonoMiddleware = (c: HonoContext, next: () => Promise<void>) => Prom
  */
 export function sessions(...definitions: readonly InstalledDefinition[]): HonoMiddleware {
   const managers = managersOf(definitions);
-  makeAnswerable(SessionError.prototype);
   return async function coatcheck(c, next) {
     const outer = exchangeOf(c);
     if (outer !== undefined) {
@@ -67,6 +67,7 @@ export function sessions(...definitions: readonly InstalledDefinition[]): HonoMi
     }
     const view = new HonoView(c);
     const exchange = new Exchange(view, managers, view);
+    if (c.req.raw !== view.rest) c.req.raw = view.rest;
     // Some middleware gives `c.req` another raw request.
     (c as ExchangeCarrier)[EXCHANGE] = (c.req.raw as ExchangeCarrier)[EXCHANGE] = exchange;
     try {
@@ -133,7 +134,18 @@ class HonoView extends WebRequestView implements ExchangeHooks {
     this.#c = c;
   }
 
+  override get certificate(): string | undefined {
+    const { incoming } = (this.#c.env ?? {}) as { incoming?: { socket?: unknown } };
+    return certificateOf(incoming?.socket);
+  }
+
+  override stripped(strip: (target: string) => string): void {
+    super.stripped(strip);
+    this.touched();
+  }
+
   touched(): void {
+    if (this.#before !== undefined) return;
     // Hono hands out the headers that were set so far only with a response; it may go on changing them.
     this.#before = new Headers(this.#c.newResponse(null, 200).headers);
   }
@@ -145,14 +157,4 @@ class HonoView extends WebRequestView implements ExchangeHooks {
     replace(c, new Response(null, { headers: this.#before ?? new Headers() }));
     c.status(200);
   }
-}
-
-/** Hono asks an error for its answer. */
-function makeAnswerable(prototype: SessionError): void {
-  if ("getResponse" in prototype) return;
-  const getResponse = function (this: SessionError): Response {
-    const { body, ...rest } = errorAnswer(this);
-    return new Response(body, rest);
-  };
-  Object.defineProperty(prototype, "getResponse", { value: getResponse });
 }

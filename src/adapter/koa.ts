@@ -13,7 +13,8 @@ export interface KoaContext {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly app: { emit(event: "error", error: unknown, ctx: KoaContext): unknown };
-  readonly originalUrl: string;
+  originalUrl: string;
+  readonly request?: { originalUrl?: string };
   readonly secure: boolean;
   readonly respond?: boolean | undefined;
   status: number;

@@ -7,7 +7,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isPromise } from "../internal/maybe-promise.ts";
 import { managersOf, type InstalledDefinition } from "../session/exchange.ts";
 import { exchangeOf } from "../session/request.ts";
-import { HeldResponse, type NodeRequest, type NodeResponse } from "./held-response.ts";
+import { HeldResponse, type NodeResponse } from "./held-response.ts";
+import type { NodeRequest } from "./node-request.ts";
 
 /**
  * Wraps a request handler, so that `definition.from(req)` works in it. A handler that throws, or whose session cannot be

@@ -44,7 +44,8 @@ export interface KtorCookieOptions<Data> extends KtorHeaderOptions<Data> {
   readonly encoding?: KtorEncoding | undefined;
 }
 
-interface Encoding {
+/** How a text stands in a cookie or a header. */
+export interface ValueEncoding {
   read(value: string): string | null;
   write(text: string): string;
 }
@@ -52,7 +53,7 @@ interface Encoding {
 /** What a header may carry, and a browser does not cut: `"` and `,` are not for cookies, but Ktor writes them. */
 const PLAIN = /^[\x20-\x3a\x3c-\x7e]*$/;
 
-const ENCODINGS: Readonly<Record<KtorEncoding, Encoding>> = {
+const ENCODINGS: Readonly<Record<KtorEncoding, ValueEncoding>> = {
   URI_ENCODING: { read: (value) => unescape(value, true), write: (text) => escape(text, FORM) },
   BASE64_ENCODING: {
     read(value) {
@@ -87,7 +88,7 @@ function unquoted(value: string): string {
 }
 
 /** One of Ktor's cookie encodings by itself, without what else happens to a text. Throws a `TypeError` for an unknown one. */
-export function ktorEncoding(name: KtorEncoding): Encoding {
+export function ktorEncoding(name: KtorEncoding): ValueEncoding {
   if (!Object.hasOwn(ENCODINGS, name)) {
     throw new TypeError(`encoding must be one of ${Object.keys(ENCODINGS).join(", ")}`);
   }
@@ -134,17 +135,21 @@ export function ktorCookie<Data>(options: KtorCookieOptions<Data>): KtorValueCod
  */
 export function ktorHeader<Data>(options: KtorHeaderOptions<Data>): KtorValueCodec<Data> {
   checkNames("ktorHeader()", options, ["serializer", "transform"]);
-  return valueCodec(options, { read: (value) => value, write: plainHeader });
+  return valueCodec(options, HEADER_ENCODING);
 }
 
-function plainHeader(text: string): string {
-  if (/^[\x20-\x7e]*$/.test(text) && text.trim() === text) return text;
-  throw new TypeError("this text cannot be the value of a header: encrypt it, or keep to ASCII");
-}
+/** The text as it is. */
+export const HEADER_ENCODING: ValueEncoding = {
+  read: (value) => value,
+  write(text) {
+    if (/^[\x20-\x7e]*$/.test(text) && text.trim() === text) return text;
+    throw new TypeError("this text cannot be the value of a header: encrypt it, or keep to ASCII");
+  },
+};
 
 function valueCodec<Data>(
   { serializer, transform = [] }: KtorHeaderOptions<Data>,
-  encoding: Encoding,
+  encoding: ValueEncoding,
 ): KtorValueCodec<Data> {
   requireMembers("serializer", serializer);
   if (!Array.isArray(transform)) throw new TypeError("transform must be a list");
@@ -170,7 +175,8 @@ function valueCodec<Data>(
   });
 }
 
-function requireMembers(option: string, value: unknown): void {
+/** Throws a `TypeError` that names the option when it cannot be a serializer or a transform. */
+export function requireMembers(option: string, value: unknown): void {
   const { read, write } = (value ?? {}) as Partial<Record<"read" | "write", unknown>>;
   if (typeof read !== "function" || typeof write !== "function") {
     throw new TypeError(`${option} must have the methods read and write`);

@@ -22,7 +22,7 @@ import { cookie, defineSession, header, sign, type SessionDefinition } from "../
 import { directoryStore } from "../store/directory.ts";
 import { memoryStore } from "../store/memory.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
-import { generateKtorId, ktorCookie, ktorEncrypt, ktorId, ktorJson, ktorSign } from "./ktor.ts";
+import { generateKtorId, ktorCookie, ktorCookieSession, ktorEncrypt, ktorId, ktorJson, ktorSign } from "./ktor.ts";
 import { ktorDirectory } from "./ktor-directory.ts";
 
 const folders: string[] = [];
@@ -73,6 +73,18 @@ describe("what makes a Ktor server fail", () => {
     [
       "signed as Ktor does",
       () => defineSession<Data>({ name: "user", ...byValue, protection: ktorSign({ key: "01" }) }),
+    ],
+    [
+      "shared with a Ktor server",
+      () =>
+        defineSession<Data>({
+          name: "user",
+          ...ktorCookieSession({
+            serializer: ktorJson<Data>(),
+            transform: [ktorSign({ key: "01" })],
+            cookie: { prefix: "__Host-Http-" },
+          }),
+        }),
     ],
   ];
 

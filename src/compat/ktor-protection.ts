@@ -13,11 +13,17 @@ import { textOf, type KtorTransform } from "./ktor-text.ts";
  * Both a text codec (`read`, `write`: the text as a Ktor server has it) and a `Protection` for a `defineSession` without a
  * store.
  *
- * As a protection the text travels as base64url, because a token may only have the characters of one. Unlike ours, Ktor's
- * formats are bound to nothing: a token of one definition, audience or deployment is good for every other with the same key, and
- * there is no key ring. So give each definition a key of its own. They have no second purpose either: `idleTimeout` must be off.
+ * As a protection the text travels as base64url, because a token may only have the characters of one: for the value that a Ktor
+ * server reads take `ktorCookieSession()`, or `ktorHeaderSession()`.
+ *
+ * Unlike ours, Ktor's formats are bound to nothing: a token of one definition, audience or deployment is good for every other
+ * with the same key, and there is no key ring. So give each definition a key of its own. They have no second purpose either:
+ * `idleTimeout` must be off.
  */
-export interface KtorProtection extends KtorTransform, Protection {}
+export interface KtorProtection extends KtorTransform, Protection {
+  /** As `read`, and whether the text came in a layout that is no longer written. */
+  open(text: string): MaybePromise<Unprotected | null>;
+}
 
 /** What a transform needs to be both. */
 export interface KtorProtectionParts {
@@ -31,6 +37,7 @@ export interface KtorProtectionParts {
 export function ktorProtection({ kind, open, write }: KtorProtectionParts): KtorProtection {
   return Object.freeze({
     kind,
+    open,
     read: (text: string) => chain(open(text), (opened) => opened?.text ?? null),
     write,
     bind({ purpose }: ProtectionContext) {

@@ -20,5 +20,12 @@ export type { KtorMac } from "./ktor-hmac.ts";
 export { generateKtorId, ktorId, ktorSessionPath } from "./ktor-id.ts";
 export { ktorJson, type KtorJsonOptions } from "./ktor-json.ts";
 export type { KtorProtection } from "./ktor-protection.ts";
+export {
+  ktorCookieSession,
+  ktorHeaderSession,
+  type KtorCookieSessionOptions,
+  type KtorHeaderSessionOptions,
+  type KtorSession,
+} from "./ktor-session.ts";
 export { ktorSign, type KtorSignOptions } from "./ktor-sign.ts";
 export type { KtorKey, KtorSerializer, KtorTransform } from "./ktor-text.ts";

@@ -47,6 +47,15 @@ export function* loadById(byId: ById, tokens: readonly string[], exchange: Excha
   return { base: undefined, reason: strongest(refused.map(({ reason }) => reason)), straggler };
 }
 
+/** Finds the session of a client who is known otherwise. That there is none is no refusal: it may begin one. */
+export function* identifyById(byId: ById, client: string, exchange: Exchange): Steps<Loaded<ByIdBase>> {
+  const identity = yield* settled(byId.codec.identity(client));
+  const verdict = yield* judged(byId, identity, exchange);
+  if ("base" in verdict) return { base: verdict.base, identity };
+  const { id, reason } = verdict;
+  return reason === "unknown" ? { base: undefined, identity } : { ...rejected(byId, id, reason), identity };
+}
+
 /** Two tokens of one session (an old cookie of another path beside the new one) are no ambiguity: the newer secret counts. */
 function addValid(valid: ByIdBase[], base: ByIdBase): void {
   const rank = { pending: 2, current: 1, retired: 0 };
@@ -80,7 +89,8 @@ function* judged(byId: ById, token: ParsedToken, exchange: Exchange): Steps<Verd
   return judge(byId, token, mine, exchange, yield* settled(byId.calls.read(key, { fresh: true })));
 }
 
-function judge(
+/** What a record is to the holder of a token: a session, or the reason why not. */
+export function judge(
   byId: ById,
   { id, secret, outdated }: ParsedToken,
   mine: string,

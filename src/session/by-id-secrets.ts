@@ -66,6 +66,11 @@ export function* replacedSecrets(byId: ById, generation: number, owed: Secret): 
   return { secrets: firstSecrets(verifier, generation + 1, byId.clock.now()), change: "replaced", owed };
 }
 
+/** The secret stays, since it follows from who the client is; but nobody else who began before can write any more (P13). */
+export function anewSecrets(byId: ById, { generation, verifier }: SessionRecord): SecretsChange {
+  return { secrets: firstSecrets(verifier, generation + 1, byId.clock.now()), change: "replaced", owed: undefined };
+}
+
 /** The secrets of a record that has just been given one. */
 export function firstSecrets(verifier: string, generation: number, now: number): Secrets {
   return { generation, verifier, pending: undefined, retired: undefined, secretSince: now };

@@ -5,14 +5,13 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import { isPlainObject, parseJson } from "../internal/json.ts";
 import { run, settled, type Steps } from "../internal/maybe-promise.ts";
 import type { Protector } from "../protection/protection.ts";
 import type { BoundTransport } from "../transport/transport.ts";
+import { idleTextOf, idleTimeOf, type Envelope, type Payload } from "./envelope.ts";
 import type { Events, RejectionReason } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { absoluteEnd, nextExpiry, type Policy } from "./policy.ts";
-import { isFlash, type Content } from "./record.ts";
 import type { Revocation } from "./revocation.ts";
 import type { Shape } from "./shape.ts";
 import { dropData, endAll, settle, taskOf, type Base, type SessionState, type Task } from "./state.ts";
@@ -29,6 +28,8 @@ export interface ByValue {
   /** The idle clock, when there is one: its own seal and its own place beside the token, so that a read rewrites no data. */
   readonly idle: { readonly protector: Protector; readonly transport: BoundTransport } | undefined;
   readonly revocation: Revocation | undefined;
+  /** What a token says, before it is protected. */
+  readonly envelope: Envelope;
   newId(): string;
 }
 
@@ -79,10 +80,10 @@ function* loaded(byValue: ByValue, tokens: readonly string[], exchange: Exchange
 function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Verdict> {
   const opened = yield* settled(byValue.protector.unprotect(token));
   if (opened === undefined) return { reason: "forged" };
-  const payload = payloadOf(opened.text);
+  const now = byValue.clock.now();
+  const payload = byValue.envelope.read(opened.text, now);
   if (payload === undefined) return { reason: "corrupt" };
   const { id, content, epoch } = payload;
-  const now = byValue.clock.now();
   const seenAt = byValue.idle === undefined ? undefined : yield* lastSeen(byValue.idle, payload, exchange);
   const expiresAt =
     seenAt === undefined ? absoluteEnd(byValue.policy, content) : nextExpiry(byValue.policy, content, seenAt);
@@ -148,7 +149,9 @@ function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext
   const anew = base === undefined || draft.rotated !== undefined;
   const id = anew ? (state.id ?? byValue.newId()) : base.id;
   const epoch = yield* epochOf(byValue, base, draft);
-  const token = yield* settled(byValue.protector.protect(textOf(id, draft, epoch, now)));
+  const token = yield* settled(
+    byValue.protector.protect(byValue.envelope.write({ id, issuedAt: now, content: draft, epoch })),
+  );
   const idleToken = yield* idleTokenOf(byValue, id, now);
   fits(token);
   // The token that this one replaces is ended last: should anything fail, nothing goes out and the old one still holds.
@@ -185,7 +188,7 @@ function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
   let token: string | undefined;
   // A slow request must not bring back a token that was taken back, or replaced, while it ran.
   if (base.outdated && now - base.loadedAt <= FRESH) {
-    token = yield* settled(byValue.protector.protect(textOf(base.id, base.content, base.epoch, now)));
+    token = yield* settled(byValue.protector.protect(byValue.envelope.write({ ...base, issuedAt: now })));
     events.emit("reissued", detail);
   }
   const due = policy.idle !== undefined && base.seenAt !== undefined && now - base.seenAt >= policy.idle / 10;
@@ -194,91 +197,5 @@ function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
 }
 
 function* idleTokenOf({ idle }: ByValue, id: string, now: number): Steps<string | undefined> {
-  return idle === undefined ? undefined : yield* settled(idle.protector.protect(JSON.stringify([id, now])));
-}
-
-// --- what is inside a token ---------------------------------------------------------------------------------------------
-
-/** Short names: every byte travels with every request. */
-interface Written {
-  i: string;
-  t: number;
-  c: number;
-  a?: number | undefined;
-  u?: string | undefined;
-  k?: string | undefined;
-  e?: string | undefined;
-  f?: [id: string, name: string, value: unknown][] | undefined;
-  d?: unknown;
-}
-
-function textOf(id: string, content: Content, epoch: string | undefined, now: number): string {
-  const { data, flash, subject, level, createdAt, authenticatedAt } = content;
-  const f =
-    flash.length === 0
-      ? undefined
-      : flash.map(({ id: at, name, value }): [string, string, unknown] => [at, name, value]);
-  const written: Written = {
-    i: id,
-    t: now,
-    c: createdAt,
-    a: authenticatedAt,
-    u: subject,
-    k: level,
-    e: epoch,
-    f,
-    d: data,
-  };
-  return JSON.stringify(written);
-}
-
-interface Payload {
-  readonly id: string;
-  readonly issuedAt: number;
-  readonly content: Content;
-  readonly epoch: string | undefined;
-}
-
-function payloadOf(text: string): Payload | undefined {
-  const written = parsed(text);
-  if (!isWritten(written)) return undefined;
-  const {
-    i: id,
-    t: issuedAt,
-    c: createdAt,
-    a: authenticatedAt,
-    u: subject,
-    k: level,
-    e: epoch,
-    f = [],
-    d: data,
-  } = written;
-  const flash = f.map(([at, name, value]) => ({ id: at, name, value }));
-  return { id, issuedAt, epoch, content: { data, flash, subject, level, createdAt, authenticatedAt } };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isWritten(value: unknown): value is Written {
-  if (!isPlainObject(value)) return false;
-  const { i, t, c, a, u, k, e, f } = value as Partial<Record<keyof Written, unknown>>;
-  return (
-    typeof i === "string" &&
-    typeof t === "number" &&
-    typeof c === "number" &&
-    (a === undefined || typeof a === "number") &&
-    [u, k, e].every((entry) => entry === undefined || typeof entry === "string") &&
-    isFlash(f)
-  );
-}
-
-function idleTimeOf(text: string, id: string): number | undefined {
-  const written = parsed(text);
-  return Array.isArray(written) && written[0] === id && typeof written[1] === "number" ? written[1] : undefined;
+  return idle === undefined ? undefined : yield* settled(idle.protector.protect(idleTextOf(id, now)));
 }

@@ -54,7 +54,7 @@ export type GoneReason =
 export type SessionEventType =
   /** A new session was stored (by id) or issued (by value). */
   | "created"
-  /** Data or flash messages were written. */
+  /** Data or flash messages were written, or what CSRF tokens are made of. */
   | "updated"
   /** Somebody signed in, or again. */
   | "authenticated"
@@ -72,6 +72,11 @@ export type SessionEventType =
   | "destroyed"
   /** `manager.revoke()` or `revokeAll()` ended it. */
   | "revoked"
+  /**
+   * It had ended by its clocks, and is now removed from the store, at the earliest five minutes later. Told in the process
+   * that sweeps it, so listen in all of them: then it is told at least once, and now and then twice.
+   */
+  | "expired"
   /** A token was not accepted; see `reason`. */
   | "rejected"
   /** A request wanted to write to a session that had ended or was signed in anew meanwhile (P13, P15). Nothing was written. */
@@ -81,7 +86,11 @@ export type SessionEventType =
   /** Data of an older shape went through `migrate`. */
   | "migrated"
   /** A store call failed. Where the request went on without it (a touch, a renewal), this is the only trace. */
-  | "store-error";
+  | "store-error"
+  /** The store has not answered several times in a row: calls fail at once from now on, but for one now and then. */
+  | "store-down"
+  /** It answers again. */
+  | "store-up";
 
 /** One thing that happened. */
 export interface SessionEvent {
@@ -112,11 +121,34 @@ export interface Events {
   /** Calls `listener` for each event of a type, or of every type (`"*"`). Returns what ends it. */
   on(type: SessionEventType | "*", listener: SessionListener): () => void;
   emit(type: SessionEventType, detail?: SessionEventDetail): void;
+  /** Where events of a type come from: begun when the first listens, ended when nobody does any more. */
+  feed(type: SessionEventType, begin: Feed): void;
 }
+
+/**
+ * Begins to emit events of a type; returns what ends that. `byName`: somebody asked for this type, and not for all; where it
+ * cannot be had, that is an error.
+ */
+export type Feed = (byName: boolean) => (() => void) | undefined;
 
 /** Makes the events of a definition. */
 export function sessionEvents(name: string, now: () => number): Events {
   const listeners = new Map<string, Set<SessionListener>>();
+  const feeds: { readonly type: SessionEventType; readonly begin: Feed; end: (() => void) | undefined }[] = [];
+
+  function begin(type: SessionEventType | "*"): void {
+    for (const feed of feeds) {
+      if (type === feed.type || type === "*") feed.end ??= feed.begin(type !== "*");
+    }
+  }
+
+  function end(): void {
+    for (const feed of feeds) {
+      if (listeners.has(feed.type) || listeners.has("*")) continue;
+      feed.end?.();
+      feed.end = undefined;
+    }
+  }
 
   function call(key: string, event: SessionEvent): void {
     for (const listener of listeners.get(key) ?? []) {
@@ -132,12 +164,16 @@ export function sessionEvents(name: string, now: () => number): Events {
 
   return {
     on(type, listener) {
+      begin(type);
       const set = listeners.get(type) ?? new Set();
       listeners.set(type, set.add(listener));
       return () => {
-        if (set.delete(listener) && set.size === 0) listeners.delete(type);
+        if (!set.delete(listener) || set.size > 0) return;
+        listeners.delete(type);
+        end();
       };
     },
+    feed: (type, source) => void feeds.push({ type, begin: source, end: undefined }),
     emit(type, detail) {
       if (listeners.size === 0) return;
       const event = withoutUndefined({ type, name, at: now(), ...detail });

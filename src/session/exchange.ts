@@ -6,7 +6,7 @@
  */
 import { SessionError } from "../errors.ts";
 import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
-import type { HeaderEdit, RequestView } from "../transport/transport.ts";
+import type { BoundTransport, HeaderEdit, RequestView } from "../transport/transport.ts";
 import type { SessionManager } from "./manager.ts";
 import type { Session } from "./session.ts";
 
@@ -17,6 +17,8 @@ export interface ExchangeManager {
   readonly transportNames: readonly string[];
   /** See `BoundTransport.vary`. */
   readonly vary: string | undefined;
+  /** The transports that put tokens into request targets. */
+  readonly strippers: readonly BoundTransport[];
   now(): number;
   load(exchange: Exchange): MaybePromise<LoadedSession>;
 }
@@ -24,6 +26,8 @@ export interface ExchangeManager {
 /** A session in the hands of one request. */
 export interface LoadedSession {
   readonly session: Session<never>;
+  /** See `BoundTransport.always`. */
+  readonly always: readonly HeaderEdit[] | undefined;
   /**
    * Writes what is to be written, and returns what the client must be told. `failed`: the handler threw, so data is not
    * written (P20). `responding`: the response begins, so that a token may go out that nobody asked for; one that is decided
@@ -45,6 +49,11 @@ export interface CommitResult {
 export interface ExchangeHooks {
   /** Called when a session is asked for, the first time only: the response has to be held from here on. */
   touched?(): void;
+  /**
+   * Called when the request target has tokens, which `strip` takes out of it: no handler is to see them. The response has to
+   * be held from here on.
+   */
+  stripped?(strip: (target: string) => string): void;
   /** Whether the client went away. */
   aborted?(): boolean;
   /** Called instead of throwing when a load fails, by adapters whose framework cannot take a rejection. */
@@ -79,17 +88,31 @@ export class Exchange {
   readonly #entries: Entry[] = [];
   #closed = false;
   #sent = false;
+  /** What the response needs because the request target had tokens. */
+  #always: readonly HeaderEdit[] = [];
 
   constructor(view: RequestView, managers: readonly ExchangeManager[], hooks: ExchangeHooks) {
     this.view = view;
     this.#managers = managers;
     this.#hooks = hooks;
     this.arrivedAt = managers[0]?.now() ?? Date.now();
+    this.#strip(managers);
   }
 
-  /** Whether any session was asked for. */
+  /** Whether any session was asked for, or the response needs something all the same. */
   get touched(): boolean {
-    return this.#entries.length > 0;
+    return this.#entries.length > 0 || this.#always.length > 0;
+  }
+
+  /** Has the tokens taken out of the request target: no handler, router or logger is to see them. */
+  #strip(managers: readonly ExchangeManager[]): void {
+    for (const { strippers } of managers) {
+      for (const { strip, always = [] } of strippers) {
+        if (strip === undefined || strip(this.view.url) === this.view.url) continue;
+        this.#hooks.stripped?.(strip);
+        this.#always = [...this.#always, ...always];
+      }
+    }
   }
 
   /** Whether the response has begun, so that nothing can be changed any more: its sessions are being committed, or were. */
@@ -117,6 +140,7 @@ export class Exchange {
     const added = managers.filter((manager) => !this.#managers.includes(manager));
     if (added.length === 0) return;
     this.#managers = distinct([...this.#managers, ...added]);
+    this.#strip(added);
   }
 
   /** The session of a definition: loaded when first asked for, the same one afterwards. */
@@ -124,7 +148,7 @@ export class Exchange {
     const known = this.#entries.find((entry) => entry.manager === manager);
     if (known !== undefined) return known.answer;
     if (!this.#managers.includes(manager)) throw notInstalled(manager.name);
-    if (this.#entries.length === 0) this.#hooks.touched?.();
+    if (!this.touched) this.#hooks.touched?.();
     const entry = this.#loaded(manager);
     this.#entries.push(entry);
     return entry.answer;
@@ -186,10 +210,13 @@ export class Exchange {
    * hand, may have been written before, and its client must be told.
    */
   owed(): readonly HeaderEdit[] {
-    return finished(
-      this.#entries.flatMap(({ edits }) => edits),
-      this.#entries,
-    );
+    const edits = this.#entries.flatMap((entry) => entry.edits);
+    if (edits.length > 0) edits.push({ name: "Cache-Control", value: "no-store", mode: "set" });
+    for (const { manager, loading } of this.#entries) {
+      if (manager.vary !== undefined) edits.push({ name: "Vary", value: manager.vary, mode: "merge" });
+      if (!isPromise(loading) && loading.always !== undefined) edits.push(...loading.always);
+    }
+    return this.#always.length === 0 ? edits : [...edits, ...this.#always];
   }
 
   /** The response headers are out. */
@@ -274,13 +301,4 @@ function* settledOrFailed<T>(waiting: MaybePromise<T>): Steps<T | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** Adds what every response with sessions needs: `Vary` for what was looked at, `no-store` where a token goes out. */
-function finished(edits: HeaderEdit[], loaded: readonly { manager: ExchangeManager }[]): readonly HeaderEdit[] {
-  if (edits.length > 0) edits.push({ name: "Cache-Control", value: "no-store", mode: "set" });
-  for (const { manager } of loaded) {
-    if (manager.vary !== undefined) edits.push({ name: "Vary", value: manager.vary, mode: "merge" });
-  }
-  return edits;
 }

@@ -6,12 +6,19 @@
 import { StoreError } from "../errors.ts";
 import type { Clock } from "../internal/clock.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
-import { MAX_CANDIDATES, type BoundTransport, type HeaderEdit } from "../transport/transport.ts";
+import { MAX_CANDIDATES, type BoundTransport, type HeaderEdit, type RequestView } from "../transport/transport.ts";
 import type { Events, SessionEventType, SessionListener } from "./events.ts";
 import type { CommitResult, Exchange, LoadedSession } from "./exchange.ts";
 import { absoluteEnd, NEVER, type Policy } from "./policy.ts";
 import { emptyContent } from "./record.ts";
-import type { Registry, RevokeAllOptions, SessionSummary } from "./registry.ts";
+import type {
+  DeleteExpiredOptions,
+  ListAllOptions,
+  Registry,
+  RevokeAllOptions,
+  SessionPage,
+  SessionSummary,
+} from "./registry.ts";
 import { Session } from "./session.ts";
 import type { Shape } from "./shape.ts";
 import type { SessionState } from "./state.ts";
@@ -28,7 +35,8 @@ export interface ManagerParts {
   readonly policy: Policy;
   readonly shape: Shape;
   readonly events: Events;
-  readonly transport: BoundTransport;
+  /** The ways in which tokens travel, the first that carries one being the one that counts. At least one. */
+  readonly transports: readonly BoundTransport[];
   /** Where the idle clock of a session by value travels. */
   readonly idleTransport: BoundTransport | undefined;
   readonly tracker: Tracker;
@@ -36,6 +44,8 @@ export interface ManagerParts {
   readonly onStoreError: OnStoreError;
   /** See `SessionHost.rotationChangesId`. */
   readonly rotationChangesId: boolean;
+  /** See `SessionHost.dataOnly`. */
+  readonly dataOnly: boolean;
   readonly description: Readonly<Record<string, unknown>>;
   newId(): string;
 }
@@ -43,12 +53,20 @@ export interface ManagerParts {
 /** The sessions of one definition: loaded and committed for requests, listed and revoked for people. */
 export class SessionManager {
   readonly name: string;
+  /** @internal See `BoundTransport.vary`; several are joined. */
+  readonly vary: string | undefined;
+  /** @internal The transports that put tokens into request targets. */
+  readonly strippers: readonly BoundTransport[];
   readonly #parts: ManagerParts;
 
   /** @internal */
   constructor(parts: ManagerParts) {
+    const { name, transports } = parts;
     this.#parts = parts;
-    this.name = parts.name;
+    this.name = name;
+    const headers = new Set(transports.flatMap(({ vary }) => vary ?? []));
+    this.vary = headers.size === 0 ? undefined : [...headers].join(", ");
+    this.strippers = transports.filter(({ strip }) => strip !== undefined);
   }
 
   /**
@@ -58,6 +76,17 @@ export class SessionManager {
    */
   list(subject: string): Promise<SessionSummary[]> {
     return this.#parts.registry.list(subject);
+  }
+
+  /**
+   * A page of all sessions of this definition, in the store's own order: for an administrator's list. Hand the cursor of one
+   * page to the next call, now or in a later request, to this process or another one. A session that exists all the while is
+   * on one of the pages, on exactly one where the store can tell.
+   *
+   * @throws TypeError when the store cannot list, or the limit is no whole number above 0; StoreError
+   */
+  listAll(options?: ListAllOptions): Promise<SessionPage> {
+    return this.#parts.registry.listAll(options);
   }
 
   /** Ends a session by its public id. False when there was none. @throws StoreError */
@@ -80,7 +109,21 @@ export class SessionManager {
     return this.#parts.registry.count();
   }
 
-  /** Calls `listener` for each event of a type, or of every type (`"*"`). Returns what ends it. */
+  /**
+   * Removes sessions from the store that ended by their clocks more than five minutes ago, of all its definitions, and returns
+   * how many. Stores with a sweeper do that by themselves: this is for places without timers, such as a scheduled function.
+   *
+   * @throws TypeError when the store cannot, or the limit is no whole number above 0; StoreError
+   */
+  deleteExpired(options?: DeleteExpiredOptions): Promise<number> {
+    return this.#parts.registry.deleteExpired(options);
+  }
+
+  /**
+   * Calls `listener` for each event of a type, or of every type (`"*"`). Returns what ends it.
+   *
+   * @throws TypeError for `"expired"` when the store cannot tell
+   */
   on(type: SessionEventType | "*", listener: SessionListener): () => void {
     return this.#parts.events.on(type, listener);
   }
@@ -92,13 +135,9 @@ export class SessionManager {
 
   /** @internal */
   get transportNames(): readonly string[] {
-    const { transport, idleTransport } = this.#parts;
-    return idleTransport === undefined ? transport.names : [...transport.names, ...idleTransport.names];
-  }
-
-  /** @internal */
-  get vary(): string | undefined {
-    return this.#parts.transport.vary;
+    const { transports, idleTransport } = this.#parts;
+    const all = idleTransport === undefined ? transports : [...transports, idleTransport];
+    return all.flatMap(({ names }) => names);
   }
 
   /** @internal */
@@ -108,36 +147,59 @@ export class SessionManager {
 
   /** @internal Finds or begins the session of a request. */
   load(exchange: Exchange): MaybePromise<LoadedSession> {
-    const { transport, tracker, events } = this.#parts;
+    const { transports, events } = this.#parts;
+    const transport = transports.length === 1 ? (transports[0] as BoundTransport) : chosen(transports, exchange.view);
     const tokens = transport.read(exchange.view);
-    if (tokens.length === 0) return this.#hold(exchange, { base: undefined });
+    if (tokens.length === 0) return this.#hold(exchange, transport, { base: undefined });
     if (tokens.length > MAX_CANDIDATES) {
       events.emit("rejected", { reason: "too-many" });
-      return this.#hold(exchange, { base: undefined, reason: "too-many" });
+      return this.#hold(exchange, transport, { base: undefined, reason: "too-many" });
     }
     let loading: MaybePromise<Loaded>;
     try {
-      loading = tracker.load(tokens, exchange);
+      loading = this.#loaded(exchange, transport, tokens);
     } catch (error) {
-      return this.#withoutStore(exchange, error);
+      return this.#withoutStore(exchange, transport, error);
     }
-    if (!isPromise(loading)) return this.#hold(exchange, loading);
+    if (!isPromise(loading)) return this.#hold(exchange, transport, loading);
     return loading.then(
-      (loaded) => this.#hold(exchange, loaded),
-      (error: unknown) => this.#withoutStore(exchange, error),
+      (loaded) => this.#hold(exchange, transport, loaded),
+      (error: unknown) => this.#withoutStore(exchange, transport, error),
     );
   }
 
-  #withoutStore(exchange: Exchange, error: unknown): LoadedSession {
-    if (this.#parts.onStoreError === "throw" || !(error instanceof StoreError)) throw error;
-    return this.#hold(exchange, { base: undefined }, error);
+  #loaded(exchange: Exchange, transport: BoundTransport, tokens: readonly string[]): MaybePromise<Loaded> {
+    const { tracker } = this.#parts;
+    if (transport.identifies === true) return tracker.identify?.(tokens[0] as string, exchange) ?? { base: undefined };
+    const loading = tracker.load(tokens, exchange);
+    if (transport.link === undefined) return loading;
+    // Links are made while the handler runs, so their token has to be there before.
+    return chain(loading, (loaded) =>
+      loaded.base === undefined
+        ? loaded
+        : chain(tracker.token?.(loaded.base), (token): Loaded => ({ ...loaded, token })),
+    );
   }
 
-  #hold(exchange: Exchange, { base, reason, straggler }: Loaded, unavailable?: StoreError): LoadedSession {
+  #withoutStore(exchange: Exchange, transport: BoundTransport, error: unknown): LoadedSession {
+    if (this.#parts.onStoreError === "throw" || !(error instanceof StoreError)) throw error;
+    return this.#hold(exchange, transport, { base: undefined }, error);
+  }
+
+  #hold(
+    exchange: Exchange,
+    transport: BoundTransport,
+    { base, reason, straggler, identity, token }: Loaded,
+    unavailable?: StoreError,
+  ): LoadedSession {
     const stale = reason === "unknown" || reason === "expired";
     const state: SessionState = {
       exchange,
+      transport,
       base,
+      token,
+      linked: false,
+      identity,
       log: [],
       draft: draftOf(base?.content ?? emptyContent(this.now())),
       id: undefined,
@@ -153,6 +215,7 @@ export class SessionManager {
     };
     return {
       session: new Session<never>(state, this.#parts),
+      always: transport.always,
       commit: (options) => this.#commit(state, options),
     };
   }
@@ -161,8 +224,7 @@ export class SessionManager {
     state: SessionState,
     { failed, responding }: { failed: boolean; responding: boolean },
   ): MaybePromise<CommitResult> {
-    const { transport } = this.#parts;
-    const { exchange } = state;
+    const { exchange, transport } = state;
     const carrier = new ResponseCarrier(transport, exchange, responding);
     const fits = (token: string): void => void transport.send(exchange.view, { token, endsAt: NEVER, now: this.now() });
     const context = { failed, carrier, fits };
@@ -172,13 +234,20 @@ export class SessionManager {
     }));
   }
 
-  #edits({ exchange, base, forget }: SessionState, { token, idleToken }: Tracked): readonly HeaderEdit[] {
-    const { transport, idleTransport, clock, policy } = this.#parts;
+  #edits(state: SessionState, { token, idleToken }: Tracked): readonly HeaderEdit[] {
+    const { exchange, transport, base, forget } = state;
+    const { idleTransport, clock, policy } = this.#parts;
     const edits: HeaderEdit[] = [];
     const end = base === undefined ? NEVER : absoluteEnd(policy, base.content);
     const outgoing = { endsAt: end === NEVER ? undefined : end, now: clock.now() };
-    if (token !== undefined) edits.push(...transport.send(exchange.view, { ...outgoing, token }));
-    else if (forget && base === undefined && !exchange.sent) edits.push(...transport.clear(exchange.view));
+    if (token !== undefined) {
+      state.token = token;
+      edits.push(...transport.send(exchange.view, { ...outgoing, token }));
+    }
+    if (token === undefined && forget && base === undefined && !exchange.sent) {
+      edits.push(...transport.clear(exchange.view));
+    }
+    if (state.linked) edits.push(NO_STORE);
     if (idleTransport === undefined) return edits;
     if (idleToken !== undefined) edits.push(...idleTransport.send(exchange.view, { ...outgoing, token: idleToken }));
     else if (forget && base === undefined && !exchange.sent) edits.push(...idleTransport.clear(exchange.view));
@@ -205,12 +274,32 @@ class ResponseCarrier implements Carrier {
 
   get renews(): boolean {
     if (!this.#responding || !this.#transport.renews || !this.#exchange.carries) return false;
-    try {
-      this.#transport.check(this.#exchange.view);
-      return true;
-    } catch {
-      return false;
-    }
+    return couldSend(this.#transport, this.#exchange.view);
+  }
+}
+
+/** A page with links that carry a token is not to be kept by anybody. */
+const NO_STORE: HeaderEdit = Object.freeze({ name: "Cache-Control", value: "no-store", mode: "set" });
+
+/**
+ * The transport of a request: the first that carries a token; else the first that its client asks for; else the first that
+ * could send one.
+ */
+function chosen(transports: readonly BoundTransport[], view: RequestView): BoundTransport {
+  return (
+    transports.find((transport) => transport.read(view).length > 0) ??
+    transports.find((transport) => transport.asked?.(view) === true) ??
+    transports.find((transport) => couldSend(transport, view)) ??
+    (transports[0] as BoundTransport)
+  );
+}
+
+function couldSend(transport: BoundTransport, view: RequestView): boolean {
+  try {
+    transport.check(view);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -21,6 +21,8 @@ export interface Content {
   readonly level: string | undefined;
   readonly createdAt: number;
   readonly authenticatedAt: number | undefined;
+  /** What the CSRF tokens of this session are made of; undefined until somebody asks for one. */
+  readonly csrf: string | undefined;
 }
 
 /** A session kept by id (protocol §1). Times are milliseconds since the epoch, verifiers are hashes of secrets. */
@@ -47,6 +49,7 @@ export function emptyContent(now: number): Content {
     level: undefined,
     createdAt: now,
     authenticatedAt: undefined,
+    csrf: undefined,
   };
 }
 
@@ -61,6 +64,7 @@ interface Written {
   p?: [nonce: string, verifier: string];
   r?: [verifier: string, at: number];
   k?: string;
+  x?: string;
   f?: [id: string, name: string, value: unknown][];
   d?: unknown;
 }
@@ -77,6 +81,7 @@ export function writeRecord(record: SessionRecord): string {
   if (pending !== undefined) written.p = [pending.nonce, pending.verifier];
   if (retired !== undefined) written.r = [retired.verifier, retired.at - since];
   if (content.level !== undefined) written.k = content.level;
+  if (content.csrf !== undefined) written.x = content.csrf;
   if (content.flash.length > 0) written.f = content.flash.map(({ id, name, value }) => [id, name, value]);
   if (content.data !== undefined) written.d = content.data;
   return JSON.stringify(written);
@@ -96,6 +101,7 @@ export function readRecord(value: string, subject: string | undefined): SessionR
       level: written.k,
       createdAt: since,
       authenticatedAt: a === undefined ? undefined : since + a,
+      csrf: written.x,
     },
     generation: written.g ?? 0,
     verifier: written.v,
@@ -116,14 +122,14 @@ function parsed(value: string): unknown {
 
 function isWritten(value: unknown): value is Written {
   if (!isPlainObject(value)) return false;
-  const { v, g, c, a, s, l, p, r, k, f, d } = value as Partial<Record<keyof Written, unknown>>;
+  const { v, g, c, a, s, l, p, r, k, x, f, d } = value as Partial<Record<keyof Written, unknown>>;
   return (
     typeof v === "string" &&
     typeof c === "number" &&
     [g, a, s, l].every((entry) => entry === undefined || typeof entry === "number") &&
     (p === undefined || (isTuple(p, 2) && typeof p[0] === "string" && typeof p[1] === "string")) &&
     (r === undefined || (isTuple(r, 2) && typeof r[0] === "string" && typeof r[1] === "number")) &&
-    (k === undefined || typeof k === "string") &&
+    [k, x].every((entry) => entry === undefined || typeof entry === "string") &&
     isFlash(f) &&
     (d === undefined || (typeof d === "object" && d !== null))
   );

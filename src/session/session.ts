@@ -11,7 +11,7 @@ import { headersSent, type CommitOutcome } from "./exchange.ts";
 import { nextExpiry, touchDue, type Policy } from "./policy.ts";
 import type { Shape } from "./shape.ts";
 import type { SessionState } from "./state.ts";
-import { apply, difference, draftOf, patchVerb, type Verb } from "./verbs.ts";
+import { apply, difference, draftOf, isEmpty, patchVerb, type Verb } from "./verbs.ts";
 import { emptyContent } from "./record.ts";
 
 /** A value and everything in it, not to be changed in place. */
@@ -40,6 +40,8 @@ export interface SessionHost {
   readonly shape: Shape;
   /** Whether a new secret means a new id: where the record is inside the token, it has no other name. */
   readonly rotationChangesId: boolean;
+  /** Whether nothing but the data is kept, because the definition has a codec. */
+  readonly dataOnly: boolean;
   readonly clock: Clock;
   newId(): string;
 }
@@ -67,10 +69,12 @@ export class Session<Data extends object> {
 
   /**
    * The public id: safe to log and to show, worth nothing as a token. With a store it stays the same when the secret is
-   * renewed or replaced; without one, `authenticate` and `regenerate` change it.
+   * renewed or replaced; without one, `authenticate` and `regenerate` change it. With a `codec`, which keeps the data only, each
+   * request has another.
    */
   get id(): string {
-    const { base, draft } = this.#state;
+    const { base, draft, identity } = this.#state;
+    if (identity !== undefined) return identity.id;
     const anew = draft.separate || (this.#host.rotationChangesId && draft.rotated !== undefined);
     if (base !== undefined && !anew) return base.id;
     return (this.#state.id ??= this.#host.newId());
@@ -153,6 +157,7 @@ export class Session<Data extends object> {
   authenticate(subject: string, options: AuthenticateOptions<Data> = {}): void {
     if (typeof subject !== "string" || subject === "")
       throw new TypeError("subject must be a string that is not empty");
+    this.#keepsMoreThanData("authenticate");
     this.#write();
     const { level, keep = [] } = options;
     if (level !== undefined && typeof level !== "string") throw new TypeError("level must be a string");
@@ -171,6 +176,7 @@ export class Session<Data extends object> {
   /** Leaves a message that is read once, by this request or a later one. The last 50 that nobody took are kept. */
   flash(name: string, value: JsonValue): void {
     if (typeof name !== "string") throw new TypeError("the name of a flash message must be a string");
+    this.#keepsMoreThanData("flash");
     this.#write();
     const entry = { id: encodeBase64url(randomBytes(6)), name, value: deepFreeze(copyJson(value, "a flash message")) };
     this.#do({ kind: "flash", entry });
@@ -211,9 +217,54 @@ export class Session<Data extends object> {
     return this.#state.exchange.commitNow(this as unknown as Session<never>);
   }
 
+  /** @internal What CSRF tokens of this session are made of, and whether it is written; undefined when there is nothing. */
+  get csrf(): { readonly secret: string; readonly written: boolean } | undefined {
+    const { base, draft } = this.#state;
+    if (draft.csrf === undefined) return undefined;
+    return { secret: draft.csrf, written: base?.content.csrf === draft.csrf };
+  }
+
+  /** @internal Makes what CSRF tokens are made of, unless there is something. */
+  makeCsrf(): void {
+    if (this.#state.draft.csrf !== undefined) return;
+    this.#keepsMoreThanData("token");
+    this.#write();
+    this.#do({ kind: "csrf", secret: encodeBase64url(randomBytes(16)) });
+  }
+
+  /**
+   * A link that carries the session, for definitions with the transport `url()`: for every `href`, form action and redirect of
+   * a page. The link as it was when the session travels otherwise (by cookie), when there is none, and when the link leads
+   * to another site. Escape it for HTML as any other text.
+   *
+   * A new session, or one that was just given a new secret, is first to be written: `await session.commit()`.
+   *
+   * @throws TypeError when the session has changes without which the link would lead nowhere
+   */
+  link(href: string | URL): string {
+    const { transport, exchange, base, draft, token, owed } = this.#state;
+    const text = String(href);
+    if (transport.link === undefined) return text;
+    if (owed !== undefined || draft.rotated !== undefined || (base === undefined && !isEmpty(draft))) {
+      throw new TypeError("link() needs the session to be written first: `await session.commit()` before it");
+    }
+    if (base === undefined || token === undefined) return text;
+    const link = transport.link(exchange.view, text, token);
+    this.#state.linked ||= link !== text;
+    return link;
+  }
+
   /** What is safe to show: no data, no secret. */
   toJSON(): { id: string; isNew: boolean } {
     return { id: this.id, isNew: this.isNew };
+  }
+
+  /** Throws a `TypeError` at once for a verb that could not be kept, and not when the response begins. */
+  #keepsMoreThanData(verb: string): void {
+    if (!this.#host.dataOnly) return;
+    throw new TypeError(
+      `${verb}() needs a session without a codec: the token of one with a codec says its data and no more`,
+    );
   }
 
   #write(): void {

@@ -7,6 +7,7 @@ import type { StoreError } from "../errors.ts";
 import type { Steps } from "../internal/maybe-promise.ts";
 import type { EndReason } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
+import type { BoundTransport } from "../transport/transport.ts";
 import { emptyContent, type Content } from "./record.ts";
 import { draftOf, isDataVerb, replay, type Draft, type Verb } from "./verbs.ts";
 
@@ -18,15 +19,29 @@ export interface Base {
   readonly lastSeenAt: number;
 }
 
+/** An id and a secret. */
+export interface Identity {
+  readonly id: string;
+  readonly secret: Uint8Array<ArrayBuffer>;
+}
+
 /** A session in the hands of one request. */
 export interface SessionState<B extends Base = Base> {
   readonly exchange: Exchange;
+  /** How its token came, and how it is answered. */
+  readonly transport: BoundTransport;
+  /** The token that stands for the session in links, once there is one. */
+  token: string | undefined;
+  /** Whether a link was made that carries it. */
+  linked: boolean;
   /** Undefined for a new session. */
   base: B | undefined;
   /** What has been done since, in order. */
   log: Verb[];
   /** The base's content after the log. */
   draft: Draft;
+  /** Who the client is, where that is known otherwise than by a token: then a session has this id and secret, and no others. */
+  readonly identity: Identity | undefined;
   /** The id that a new session will have, once somebody asked for it. */
   id: string | undefined;
   /** What ended and is still to be ended in the store, and why. */
@@ -43,7 +58,7 @@ export interface SessionState<B extends Base = Base> {
   /** How often `destroy()` was called: a commit that is under way then has written what is to be ended. */
   incarnation: number;
   /** A secret that the client must still be told. */
-  owed: { readonly id: string; readonly secret: Uint8Array<ArrayBuffer> } | undefined;
+  owed: Identity | undefined;
   /** A write that the store did not answer (P18). */
   unsettled: Unsettled<B> | undefined;
   /** Whether the draft was computed on a base that its verbs had not seen, and is to be checked before it is written. */

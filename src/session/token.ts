@@ -37,6 +37,8 @@ export interface TokenCodec {
   write(id: string, secret: Secret): MaybePromise<string>;
   /** Takes a token apart: syntax first, then the MAC. Never throws. */
   parse(token: string): MaybePromise<ParsedToken | TokenRefusal>;
+  /** The id and secret of the session of a client who is known otherwise: by its certificate, say. */
+  identity(client: string): MaybePromise<ParsedToken>;
   /** What the store keeps of a secret: SHA-256(LP(name) ‖ LP(audience) ‖ secret), base64url. */
   verifier(secret: Secret): MaybePromise<string>;
 }
@@ -95,6 +97,11 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
       return chain(mac.verify(body, bytes.subarray(body.length)), (verdict) =>
         verdict === "forged" ? (unsigned ?? "forged") : split(body, verdict === "outdated"),
       );
+    },
+
+    identity(client) {
+      const named = concat(lengthPrefixed("identity", options.name, options.audience), utf8(client));
+      return chain(sha256(named), (hash) => split(hash, false));
     },
 
     verifier(secret) {

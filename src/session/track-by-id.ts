@@ -5,7 +5,7 @@
  */
 import { run } from "../internal/maybe-promise.ts";
 import { commitById } from "./by-id-commit.ts";
-import { loadById } from "./by-id-load.ts";
+import { identifyById, loadById } from "./by-id-load.ts";
 import type { ById, ByIdBase } from "./by-id.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -13,6 +13,8 @@ import type { Tracker } from "./tracker.ts";
 export function trackById(byId: ById): Tracker<ByIdBase> {
   return {
     load: (tokens, exchange) => run(loadById(byId, tokens, exchange)),
+    identify: (client, exchange) => run(identifyById(byId, client, exchange)),
+    token: ({ id, secret }) => byId.codec.write(id, secret),
     commit: (state, context) => commitById(byId, state, context),
   };
 }

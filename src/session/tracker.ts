@@ -7,7 +7,7 @@
 import type { MaybePromise } from "../internal/maybe-promise.ts";
 import type { RejectionReason } from "./events.ts";
 import type { CommitOutcome, Exchange } from "./exchange.ts";
-import type { Base, SessionState } from "./state.ts";
+import type { Base, Identity, SessionState } from "./state.ts";
 
 /** What a tracker made of the tokens of a request. */
 export interface Loaded<B extends Base = Base> {
@@ -21,6 +21,10 @@ export interface Loaded<B extends Base = Base> {
    * replace the newer one (design: invariant 3).
    */
   readonly straggler?: boolean | undefined;
+  /** See `SessionState.identity`. */
+  readonly identity?: Identity | undefined;
+  /** The token of the session, where links are to carry it. */
+  readonly token?: string | undefined;
 }
 
 /** What a tracker did, and what the client must be told. */
@@ -53,6 +57,10 @@ export interface CommitContext {
 export interface Tracker<B extends Base = Base> {
   /** Finds the session that the tokens of a request stand for. */
   load(tokens: readonly string[], exchange: Exchange): MaybePromise<Loaded<B>>;
+  /** Finds the session of a client who is known otherwise: see `BoundTransport.identifies`. By id only. */
+  identify?(client: string, exchange: Exchange): MaybePromise<Loaded<B>>;
+  /** The token that stands for a session, for links. By id only. */
+  token?(base: B): MaybePromise<string>;
   /** Writes what the request did to its session. Throws what the app must see; nothing may then be sent to the client. */
   commit(state: SessionState<B>, context: CommitContext): MaybePromise<Tracked>;
 }

@@ -22,7 +22,9 @@ export type Verb =
       readonly keep: readonly string[];
       readonly at: number;
     }
-  | { readonly kind: "regenerate" };
+  | { readonly kind: "regenerate" }
+  /** A secret for CSRF tokens, where there is none yet: of two requests that ask at once, the first is heard. */
+  | { readonly kind: "csrf"; readonly secret: string };
 
 /** What a session says after some verbs, and what they mean for its secret and id. */
 export interface Draft extends Content {
@@ -56,13 +58,15 @@ export function apply(draft: Draft, verb: Verb): Draft {
     case "authenticate":
       return authenticated(draft, verb);
     case "regenerate":
-      return { ...draft, rotated: draft.rotated ?? "regenerated" };
+      return { ...draft, csrf: undefined, rotated: draft.rotated ?? "regenerated" };
+    case "csrf":
+      return { ...draft, csrf: draft.csrf ?? verb.secret };
   }
 }
 
 /** Whether there is nothing to keep: an empty new session is neither stored nor sent (design: invariant 5). */
-export function isEmpty({ data, subject, flash }: Content): boolean {
-  return data === undefined && subject === undefined && flash.length === 0;
+export function isEmpty({ data, subject, flash, csrf }: Content): boolean {
+  return data === undefined && subject === undefined && flash.length === 0 && csrf === undefined;
 }
 
 /** A whole log, replayed on another base. */
@@ -108,6 +112,7 @@ function authenticated(draft: Draft, verb: Extract<Verb, { kind: "authenticate" 
     subject,
     level: level ?? content.level,
     authenticatedAt: at,
+    csrf: undefined,
     rotated: "authenticated",
     separate: draft.separate || other,
   };

@@ -8,13 +8,20 @@ import { type ParsedFile, parseFile, tombstoneFile } from "./directory-file.ts";
 import { type Parts, subjectOf } from "./directory-records.ts";
 import { isAbandoned, type Newest, randomName } from "./directory-versions.ts";
 import { beginningWith, sessionsIn, shardsOf } from "./directory-walk.ts";
-import { EXPIRED_FOR, type StoreCall } from "./store.ts";
+import { EXPIRED_FOR, type ExpiredRecord, type StoreCall } from "./store.ts";
 
 /** How long a file that nobody can read is kept, in milliseconds: long enough for somebody to look at it. */
 const UNREADABLE_FOR = 30 * 86_400_000;
 
-/** The `deleteExpired` of a directory store. Each call goes on where the last one stopped, at the most once round. */
-export function sweeping(parts: Parts, isClosed: () => boolean): (limit: number, call: StoreCall) => Promise<number> {
+/**
+ * The `deleteExpired` of a directory store. Each call goes on where the last one stopped, at the most once round. `tell` is
+ * called before a record is removed.
+ */
+export function sweeping(
+  parts: Parts,
+  isClosed: () => boolean,
+  tell: (expired: ExpiredRecord) => void,
+): (limit: number, call: StoreCall) => Promise<number> {
   const { disk, paths } = parts;
   let stoppedAt = "";
   return async (limit, { now }) => {
@@ -23,22 +30,23 @@ export function sweeping(parts: Parts, isClosed: () => boolean): (limit: number,
     for await (const session of sessionsIn(disk, beginningWith(shardsOf(disk, paths, ""), stoppedAt))) {
       stoppedAt = dirname(session);
       if (removed >= limit || isClosed()) return removed;
-      if (sweepSession(parts, session, now)) removed++;
+      if (sweepSession(parts, session, now, tell)) removed++;
     }
     return removed;
   };
 }
 
 /** Whether an expired record was removed. */
-function sweepSession(parts: Parts, session: string, now: number): boolean {
+function sweepSession(parts: Parts, session: string, now: number, tell: (expired: ExpiredRecord) => void): boolean {
   const { versions } = parts;
-  let isDue = false;
+  let due: ParsedFile | undefined;
   versions.sweep(session, (newest, path) => {
     const verdict = verdictOn(parts, newest, path, now);
-    isDue = verdict === "bury";
+    due = verdict === "bury" ? parseFile(newest.text) : undefined;
     return verdict === "remove";
   });
-  if (!isDue) return false;
+  if (due === undefined) return false;
+  if (due.key !== undefined && due.content.kind === "record") tell({ key: due.key, subject: subjectOf(due.content) });
   const buried = bury(parts, session, now);
   versions.sweep(session, ({ text }) => buried !== undefined && parseFile(text).content.kind === "tombstone");
   const subject = subjectOf(buried?.content);

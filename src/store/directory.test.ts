@@ -63,6 +63,12 @@ async function keysOf(listing: AsyncIterable<ListedRecord>): Promise<readonly st
   return keys.toSorted();
 }
 
+async function keysIn(store: DirectoryStore): Promise<readonly string[]> {
+  const { records, cursor } = await store.list("", { limit: 1_000 }, call);
+  expect(cursor).toBeUndefined();
+  return records.map(({ key }) => key).toSorted();
+}
+
 const read = (store: DirectoryStore, key: string, now = NOW): StoredRecord | undefined =>
   store.read(key, { now }) as StoredRecord | undefined;
 
@@ -385,7 +391,7 @@ describe("directoryStore and symbolic links:", () => {
     cpSync(root, elsewhere, { recursive: true });
     symlinkSync(join(elsewhere, "n"), join(root, "other"));
     symlinkSync(sessionDirectory(elsewhere, "n/id"), join(dirname(sessionDirectory(root, "n/id")), "link"));
-    expect(await keysOf(store.list("", call))).toEqual(["n/id"]);
+    expect(await keysIn(store)).toEqual(["n/id"]);
     const late = { now: NOW + 60_000 + EXPIRED_FOR + 1 };
     expect(await store.deleteExpired(10, late)).toBe(1);
     expect(read(directoryStore(elsewhere), "n/id")).toBeDefined();
@@ -486,7 +492,7 @@ describe("directoryStore and files that it did not write:", () => {
     store.create("n/good", record(), call);
     const directory = sessionDirectory(root, "n/good");
     cpSync(directory, `${directory}-copy`, { recursive: true });
-    expect(await keysOf(store.list("", call))).toEqual(["n/good"]);
+    expect(await keysIn(store)).toEqual(["n/good"]);
     expect(await store.count("n/", call)).toBe(1);
   });
 });

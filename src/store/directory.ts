@@ -3,11 +3,13 @@
  *
  * @module
  */
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
 import { checkNames } from "../internal/option-names.ts";
+import { listeners } from "../internal/listeners.ts";
 import { createSweeper } from "../internal/sweeper.ts";
+import { cursorAt, positionOf } from "./cursor.ts";
 import { readCache } from "./directory-cache.ts";
 import { type Disk, machineDisk } from "./directory-disk.ts";
 import { parseFile } from "./directory-file.ts";
@@ -16,9 +18,9 @@ import { change, contentOf, living, type Parts, subjectNow } from "./directory-r
 import { subjectIndex } from "./directory-subjects.ts";
 import { sweeping } from "./directory-sweep.ts";
 import { randomName, versionsOn, writeFile } from "./directory-versions.ts";
-import { sessionsIn, shardsOf } from "./directory-walk.ts";
+import { sessionsAfter, sessionsIn, shardsOf } from "./directory-walk.ts";
 import { flag, positiveInteger } from "./option-check.ts";
-import type { ListedRecord, SessionStore } from "./store.ts";
+import type { ExpiredRecord, ListedPage, ListedRecord, PageRequest, SessionStore } from "./store.ts";
 
 /** Options of {@link directoryStore}. */
 export interface DirectoryStoreOptions {
@@ -38,10 +40,13 @@ export interface DirectoryStoreOptions {
   readonly disk?: Disk | undefined;
 }
 
-/** A {@link SessionStore} with every capability except `watch`. */
-export type DirectoryStore = Required<Omit<SessionStore, "watch">>;
+/** A {@link SessionStore} with every capability except `watch`, and `deleteBySubject`: files go one at a time. */
+export type DirectoryStore = Required<Omit<SessionStore, "watch" | "deleteBySubject">>;
 
 const SWEPT_AT_ONCE = 500;
+
+/** How many sessions a page looks at, whether they have its prefix or not: well within a timeout. */
+const LOOKED_AT = 1_000;
 
 /**
  * Keeps sessions as files, for any number of processes on one machine. Local file systems with hard links only: not NFS,
@@ -80,7 +85,8 @@ export function directoryStore(path: string, options: DirectoryStoreOptions = {}
   const parts: Parts = { disk, paths, versions, subjects, cache: readCache(size, maxAge, clock), clock, tombstoneAge };
 
   let closed = false;
-  const deleteExpired = sweeping(parts, () => closed);
+  const expired = listeners<ExpiredRecord>();
+  const deleteExpired = sweeping(parts, () => closed, expired.tell);
   const sweepSlice = async (): Promise<boolean> =>
     (await deleteExpired(SWEPT_AT_ONCE, { now: clock.now() })) === SWEPT_AT_ONCE;
 
@@ -90,6 +96,10 @@ export function directoryStore(path: string, options: DirectoryStoreOptions = {}
     ...verbs(parts, sweeper.start),
     ...listings(parts),
     deleteExpired,
+    onExpired(listener) {
+      sweeper.start();
+      return expired.add(listener);
+    },
     close() {
       closed = true;
       sweeper.stop();
@@ -166,14 +176,33 @@ function verbs(
 function listings(parts: Parts): Pick<DirectoryStore, "listBySubject" | "list" | "count"> {
   const { disk, paths, subjects, versions } = parts;
 
-  async function* list(prefix: string, now: number): AsyncGenerator<ListedRecord> {
-    for await (const session of sessionsIn(disk, shardsOf(disk, paths, prefix))) {
-      const { key, content } = parseFile(versions.newest(session)?.text ?? "");
-      if (key === undefined || content.kind !== "record" || !key.startsWith(prefix)) continue;
-      // Where it should be, and not a copy that somebody made beside it.
-      if (content.record.expiresAt > now && paths.session(key) === session) yield { key, record: content.record };
-    }
+  function recordAt(session: string, prefix: string, now: number): ListedRecord | undefined {
+    const { key, content } = parseFile(versions.newest(session)?.text ?? "");
+    if (key === undefined || content.kind !== "record" || !key.startsWith(prefix)) return undefined;
+    // Where it should be, and not a copy that somebody made beside it.
+    const exists = content.record.expiresAt > now && paths.session(key) === session;
+    return exists ? { key, record: content.record } : undefined;
   }
+
+  /** A cursor is the path of the last session that was looked at. */
+  async function list(prefix: string, { cursor, limit }: PageRequest, now: number): Promise<ListedPage> {
+    const records: ListedRecord[] = [];
+    let looked = 0;
+    for await (const session of sessionsAfter(disk, shardsOf(disk, paths, prefix), startOf(cursor))) {
+      const record = recordAt(session, prefix, now);
+      if (record !== undefined) records.push(record);
+      if (++looked >= LOOKED_AT || records.length >= limit) {
+        return { records, cursor: cursorAt(relative(paths.root, session)) };
+      }
+    }
+    return { records };
+  }
+
+  function startOf(cursor: string | undefined): string {
+    const position = positionOf(cursor);
+    return position === undefined ? "" : join(paths.root, position);
+  }
+
   async function* listBySubject(subject: string, now: number): AsyncGenerator<ListedRecord> {
     for (const key of subjects.keys(subject)) {
       const newest = versions.newest(paths.session(key));
@@ -186,11 +215,13 @@ function listings(parts: Parts): Pick<DirectoryStore, "listBySubject" | "list" |
   }
 
   return {
-    list: (prefix, { now }) => list(prefix, now),
+    list: (prefix, page, { now }) => list(prefix, page, now),
     listBySubject: (subject, { now }) => listBySubject(subject, now),
     async count(prefix, { now }) {
       let found = 0;
-      for await (const _ of list(prefix, now)) found++;
+      for await (const session of sessionsIn(disk, shardsOf(disk, paths, prefix))) {
+        if (recordAt(session, prefix, now) !== undefined) found++;
+      }
       return found;
     },
   };

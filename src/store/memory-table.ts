@@ -8,6 +8,8 @@ import type { StoredRecord } from "./store.ts";
 /** A record in the ring of all records. */
 export interface Entry {
   readonly key: string;
+  /** Counts the entries as they are made: their order in `entries`. */
+  readonly serial: number;
   /** Frozen, and handed out as it is. */
   record: StoredRecord;
   older: Entry;
@@ -28,8 +30,8 @@ export interface MemoryTable {
   remove(entry: Entry): void;
   /** Removes the entry that was used least recently; the table must not be empty. */
   removeOldest(): Entry;
-  /** Looks at the next `steps` entries and removes those that `isDue` names; false when that was the last of a round. */
-  sweep(steps: number, isDue: (record: StoredRecord) => boolean): boolean;
+  /** Calls `look`, which may remove entries, for the next `steps` of them; false when that was the last of a round. */
+  sweep(steps: number, look: (entry: Entry) => void): boolean;
 }
 
 /**
@@ -41,6 +43,7 @@ export function memoryTable(): MemoryTable {
   const subjects = subjectIndex();
   const ring = emptyRing();
   let cursor: Entry = ring;
+  let made = 0;
 
   const detach = (entry: Entry): void => {
     if (cursor === entry) cursor = entry.newer;
@@ -69,7 +72,7 @@ export function memoryTable(): MemoryTable {
       return entry;
     },
     insert(key, record) {
-      const entry: Entry = { key, record, older: ring, newer: ring };
+      const entry: Entry = { key, serial: ++made, record, older: ring, newer: ring };
       entries.set(key, entry);
       subjects.add(record.subject, key);
       linkNewest(ring, entry);
@@ -82,12 +85,12 @@ export function memoryTable(): MemoryTable {
       entry.record = record;
       use(entry);
     },
-    sweep(steps, isDue) {
+    sweep(steps, look) {
       if (cursor === ring) cursor = ring.newer;
       for (let done = 0; done < steps && cursor !== ring; done++) {
         const entry = cursor;
         cursor = entry.newer;
-        if (isDue(entry.record)) remove(entry);
+        look(entry);
       }
       return cursor !== ring;
     },
@@ -126,7 +129,7 @@ function subjectIndex(): SubjectIndex {
 
 /** The joint of a ring: its `newer` is the oldest entry, its `older` the newest. */
 function emptyRing(): Entry {
-  const ring = { key: "", record: { version: "", expiresAt: Infinity, value: "" } } as Entry;
+  const ring = { key: "", serial: 0, record: { version: "", expiresAt: Infinity, value: "" } } as Entry;
   ring.older = ring;
   ring.newer = ring;
   return ring;

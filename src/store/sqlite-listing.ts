@@ -1,11 +1,12 @@
 /**
- * The listings of `sqliteStore`: a page at a time, so that no statement stays open while others write.
+ * The listings of `sqliteStore`: some rows at a time, so that no statement stays open while others write.
  *
  * @module
  */
+import { cursorAt, positionOf } from "./cursor.ts";
 import type { Row, Statements } from "./sqlite-statements.ts";
 import { afterAll, AFTER_MARKED, fromSqlite, isPlain, MARKED, plainStart, toSqlite } from "./sqlite-text.ts";
-import type { ListedRecord, StoredRecord } from "./store.ts";
+import type { ListedPage, ListedRecord, PageRequest, StoredRecord } from "./store.ts";
 
 const PAGE = 200;
 
@@ -28,38 +29,62 @@ export function listBySubject(statements: Statements, subject: string, now: numb
   return pages((from) => statements.bySubject.all(kept, from, now, PAGE), "", now);
 }
 
-/** All records whose key begins with a prefix. */
-export async function* listByPrefix(statements: Statements, prefix: string, now: number): AsyncGenerator<ListedRecord> {
-  const start = plainStart(prefix);
-  for await (const listed of range(statements, start, afterAll(start), now)) {
-    if (listed.key.startsWith(prefix)) yield listed;
+/** A page of the records whose key begins with a prefix. Its cursor is the first key of the next page. */
+export function pageByPrefix(
+  statements: Statements,
+  prefix: string,
+  { cursor, limit }: PageRequest,
+  now: number,
+): ListedPage {
+  const records: ListedRecord[] = [];
+  for (const range of rangesOf(prefix, positionOf(cursor))) {
+    const wanted = limit - records.length + 1;
+    const rows = statements.byKey.all(range.from, range.to ?? null, now, wanted) as readonly Row[];
+    const next = rows.length === wanted ? rows.at(-1) : undefined;
+    for (const row of rows) {
+      const key = fromSqlite(row.key);
+      if (row !== next && key.startsWith(prefix)) records.push({ key, record: recordOf(row, now) });
+    }
+    if (next !== undefined) return { records, cursor: cursorAt(next.key) };
   }
-  if (start === "") return;
-  for await (const listed of range(statements, MARKED, AFTER_MARKED, now)) {
-    if (listed.key.startsWith(prefix)) yield listed;
-  }
+  return { records };
 }
 
 /** How many records have a key that begins with a prefix. */
 export async function countByPrefix(statements: Statements, prefix: string, now: number): Promise<number> {
   let found = 0;
-  if (isPlain(prefix)) {
-    const row = statements.count.get(prefix, afterAll(prefix) ?? null, now) as { readonly found: number | bigint };
-    found = Number(row.found);
-    if (prefix === "") return found;
+  for (const { from, to, isExact } of rangesOf(prefix)) {
+    if (isExact) {
+      const row = statements.count.get(from, to ?? null, now) as { readonly found: number | bigint };
+      found += Number(row.found);
+      continue;
+    }
+    const fetch = (start: string): readonly unknown[] => statements.byKey.all(start, to ?? null, now, PAGE);
+    for await (const { key } of pages(fetch, from, now)) if (key.startsWith(prefix)) found++;
   }
-  const others = isPlain(prefix) ? range(statements, MARKED, AFTER_MARKED, now) : listByPrefix(statements, prefix, now);
-  for await (const { key } of others) if (key.startsWith(prefix)) found++;
   return found;
 }
 
-function range(
-  statements: Statements,
-  from: string,
-  to: string | undefined,
-  now: number,
-): AsyncGenerator<ListedRecord> {
-  return pages((start) => statements.byKey.all(start, to ?? null, now, PAGE), from, now);
+/** Keys from one on and before another, in the order of SQLite. */
+interface KeyRange {
+  readonly from: string;
+  readonly to: string | undefined;
+  /** Whether all of them begin with the prefix. */
+  readonly isExact: boolean;
+}
+
+/** Where keys with a prefix can be, in ascending order: first the marked ones. From `start` on, if that is given. */
+function rangesOf(prefix: string, start = ""): readonly KeyRange[] {
+  const plain = plainStart(prefix);
+  const marked = { from: later(MARKED, start), to: AFTER_MARKED, isExact: prefix === "" };
+  const exact = isPlain(prefix);
+  const others = { from: later(later(plain, AFTER_MARKED), start), to: afterAll(plain), isExact: exact };
+  return start < AFTER_MARKED ? [marked, others] : [others];
+}
+
+/** The later of two texts that are kept as they are, in the order of SQLite: that of their characters. */
+function later(a: string, b: string): string {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b)) > 0 ? a : b;
 }
 
 /** `fetch` returns the next rows in the order of their keys, from a key on that may be gone by then. */

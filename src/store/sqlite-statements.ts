@@ -17,9 +17,10 @@ export interface Row {
 }
 
 const VERBS = ["create", "read", "exists", "update", "touch", "delete"] as const;
-const LISTINGS = ["byKey", "bySubject", "count", "deleteExpired"] as const;
+const LISTINGS = ["byKey", "bySubject", "count", "due"] as const;
+const REMOVALS = ["deleteBySubject", "deleteDue"] as const;
 
-type Name = (typeof VERBS)[number] | (typeof LISTINGS)[number];
+type Name = (typeof VERBS)[number] | (typeof LISTINGS)[number] | (typeof REMOVALS)[number];
 
 /** The prepared statements; the values of each are in the order of its question marks. */
 export type Statements = Readonly<Record<Name, BoundStatement>>;
@@ -27,7 +28,7 @@ export type Statements = Readonly<Record<Name, BoundStatement>>;
 /** Prepares the statements for a table. Only plain question marks are bound alike by all drivers. */
 export function statementsFor(database: SqliteDatabase, table: string): Statements {
   const sql = statementTexts(quoted(table));
-  const prepared = [...VERBS, ...LISTINGS].map((name) => [name, database.prepare(sql[name])] as const);
+  const prepared = [...VERBS, ...LISTINGS, ...REMOVALS].map((name) => [name, database.prepare(sql[name])] as const);
   return Object.fromEntries(prepared) as unknown as Statements;
 }
 
@@ -50,8 +51,9 @@ function statementTexts(table: string): Readonly<Record<Name, string>> {
       " ORDER BY key LIMIT ?",
     bySubject: `SELECT ${columns} FROM ${table} WHERE subject = ? AND key >= ? AND expires_at > ? ORDER BY key LIMIT ?`,
     count: `SELECT count(*) AS found FROM ${table} WHERE key >= ? AND key < coalesce(?, x'') AND expires_at > ?`,
-    deleteExpired:
-      `DELETE FROM ${table} WHERE rowid IN` +
-      ` (SELECT rowid FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
+    due: `SELECT key, subject FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?`,
+    deleteBySubject: `DELETE FROM ${table} WHERE subject = ? AND key IS NOT ? AND expires_at > ? RETURNING key`,
+    // Those that were told of and no others; a list of keys has no length that a statement could be prepared for.
+    deleteDue: `DELETE FROM ${table} WHERE key IN (SELECT value FROM json_each(?)) AND expires_at < ?`,
   };
 }

@@ -5,13 +5,14 @@
  */
 import { type Clock, systemClock } from "../internal/clock.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
+import { type Listeners, listeners } from "../internal/listeners.ts";
 import { createSweeper } from "../internal/sweeper.ts";
 import { type OwnDatabase, type SqliteDatabase, sqliteOpener } from "./sqlite-client.ts";
 import { prepareSchema } from "./sqlite-schema.ts";
-import { countByPrefix, listByPrefix, listBySubject, recordOf } from "./sqlite-listing.ts";
+import { countByPrefix, listBySubject, pageByPrefix, recordOf } from "./sqlite-listing.ts";
 import { type Row, type Statements, statementsFor } from "./sqlite-statements.ts";
-import { toSqlite } from "./sqlite-text.ts";
-import { EXPIRED_FOR, type SessionStore, type StoredRecord } from "./store.ts";
+import { fromSqlite, toSqlite } from "./sqlite-text.ts";
+import { EXPIRED_FOR, type ExpiredRecord, type SessionStore, type StoredRecord } from "./store.ts";
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite-client.ts";
 
@@ -54,16 +55,23 @@ export function sqliteStore(source: string | SqliteDatabase, options: SqliteStor
   const table = tableName(options.table ?? "coatcheck_sessions");
   const connection = connect(source, table, options);
   const clock = options.clock ?? systemClock;
-  const store = { ...verbs(connection.statements, () => sweeper.start()), ...capabilities(connection.statements) };
+  const expired = listeners<ExpiredRecord>();
+  const { statements } = connection;
   const sweeper = createSweeper({
     clock,
     interval: options.sweepInterval ?? "1m",
-    slice: () => store.deleteExpired(SWEPT_AT_ONCE, { now: clock.now() }) === SWEPT_AT_ONCE,
+    slice: () => deleteExpired(statements(), expired, SWEPT_AT_ONCE, clock.now()) === SWEPT_AT_ONCE,
   });
   return {
     name: "sqliteStore",
     cached: false,
-    ...store,
+    ...verbs(statements, sweeper.start),
+    ...listings(statements),
+    ...removals(statements, expired),
+    onExpired(listener) {
+      sweeper.start();
+      return expired.add(listener);
+    },
     close() {
       sweeper.stop();
       connection.close();
@@ -164,24 +172,46 @@ function columnsOf({ version, expiresAt, subject, value }: StoredRecord): [strin
   return [toSqlite(version), expiresAt, subject === undefined ? null : toSqlite(subject), toSqlite(value)];
 }
 
-interface Capabilities extends Pick<SqliteStore, "listBySubject" | "list" | "count"> {
-  deleteExpired(limit: number, call: { readonly now: number }): number;
-}
-
-function capabilities(statements: () => Statements): Capabilities {
+function listings(statements: () => Statements): Pick<SqliteStore, "listBySubject" | "list" | "count"> {
   return {
     async *listBySubject(subject, { now }) {
       yield* listBySubject(statements(), subject, now);
     },
-    async *list(prefix, { now }) {
-      yield* listByPrefix(statements(), prefix, now);
-    },
+    list: (prefix, page, { now }) => pageByPrefix(statements(), prefix, page, now),
     async count(prefix, { now }) {
       return countByPrefix(statements(), prefix, now);
     },
-    deleteExpired(limit, { now }) {
-      const { changes } = statements().deleteExpired.run(now - EXPIRED_FOR, Math.min(limit, Number.MAX_SAFE_INTEGER));
-      return Number(changes);
-    },
   };
+}
+
+function removals(
+  statements: () => Statements,
+  expired: Listeners<ExpiredRecord>,
+): Pick<SqliteStore, "deleteBySubject" | "deleteExpired"> {
+  return {
+    deleteBySubject(subject, { except }, { now }) {
+      const kept = except === undefined ? null : toSqlite(except);
+      const rows = statements().deleteBySubject.all(toSqlite(subject), kept, now) as readonly Pick<Row, "key">[];
+      return rows.map(({ key }) => fromSqlite(key));
+    },
+    deleteExpired: (limit, { now }) => deleteExpired(statements(), expired, limit, now),
+  };
+}
+
+/** Tells of what is over and removes it, some rows at a time. */
+function deleteExpired(statements: Statements, expired: Listeners<ExpiredRecord>, limit: number, now: number): number {
+  const end = now - EXPIRED_FOR;
+  let removed = 0;
+  for (;;) {
+    const wanted = Math.min(limit - removed, SWEPT_AT_ONCE);
+    const rows = statements.due.all(end, wanted) as readonly Pick<Row, "key" | "subject">[];
+    if (rows.length === 0) return removed;
+    for (const { key, subject } of rows) {
+      expired.tell({ key: fromSqlite(key), subject: subject === null ? undefined : fromSqlite(subject) });
+    }
+    const changes = Number(statements.deleteDue.run(JSON.stringify(rows.map(({ key }) => key)), end).changes);
+    removed += changes;
+    // None at all: another process is at it.
+    if (rows.length < wanted || removed >= limit || changes === 0) return removed;
+  }
 }

@@ -43,6 +43,28 @@ export interface ListedRecord {
   readonly record: StoredRecord;
 }
 
+/** Which page of a listing is wanted. */
+export interface PageRequest {
+  /** What came with the page before; left out for the first page. */
+  readonly cursor?: string | undefined;
+  /** How many records a page should have, at least 1. A page may have fewer, none, or a few more. */
+  readonly limit: number;
+}
+
+/** A page of a listing. */
+export interface ListedPage {
+  readonly records: readonly ListedRecord[];
+  /** Where the next page begins: letters, digits, `-` and `_`, and nothing secret. Left out with the last page. */
+  readonly cursor?: string | undefined;
+}
+
+/** A record that ended by its clock. */
+export interface ExpiredRecord {
+  readonly key: string;
+  /** Whose it was, where the store still knows. */
+  readonly subject?: string | undefined;
+}
+
 /**
  * Where records are kept. Every verb
  *
@@ -86,17 +108,43 @@ export interface SessionStore {
   /** All records of a subject, in any order. */
   listBySubject?(subject: string, call: StoreCall): AsyncIterable<ListedRecord>;
 
-  /** All records whose key begins with `prefix`, in any order. */
-  list?(prefix: string, call: StoreCall): AsyncIterable<ListedRecord>;
+  /**
+   * Removes all records of a subject but the one under the key `except`, and returns the keys of those that existed. A
+   * record that has another subject by then stays.
+   */
+  deleteBySubject?(
+    subject: string,
+    options: { readonly except?: string | undefined },
+    call: StoreCall,
+  ): MaybePromise<readonly string[]>;
+
+  /**
+   * A page of the records whose key begins with `prefix`, in an order of the store's own. A walk from the first page to the
+   * one without a cursor ends, whatever others write meanwhile that has an end. It brings each record that is there all the
+   * time at least once, and exactly once where the store can. What is created or deleted meanwhile may be in it or not.
+   *
+   * A cursor may be used again, later and by another process over the same store. It comes from a client: one that is
+   * made up, or that was given for another prefix, brings some page of this prefix, such as the first, and never an error.
+   */
+  list?(prefix: string, page: PageRequest, call: StoreCall): MaybePromise<ListedPage>;
 
   /** How many records have a key that begins with `prefix`. */
   count?(prefix: string, call: StoreCall): MaybePromise<number>;
 
   /**
    * Removes up to `limit` records that ended more than five minutes before `call.now` (a clock of another server may be
-   * late). Returns how many it removed; fewer than `limit` means that there are no more.
+   * late). Returns how many it removed; fewer than `limit` means that there are no more, or that another process is at it.
    */
   deleteExpired?(limit: number, call: StoreCall): MaybePromise<number>;
+
+  /**
+   * Calls `listener` for each record that ended by its clock and that this store, by `deleteExpired` or by a sweeper of its
+   * own, is about to remove: before it does, so that of a process that dies in between another one tells again. So when every
+   * process that sweeps has a listener, each record is told of at least once, and now and then twice; one that was deleted, or
+   * created anew, is not. A store with a sweeper starts it now, as it would at the first write. The listener does not throw.
+   * Returns what ends it.
+   */
+  onExpired?(listener: (expired: ExpiredRecord) => void): () => void;
 
   /** Tells of keys that were changed or deleted elsewhere. Returns what ends it. */
   watch?(listener: (key: string) => void): () => void;

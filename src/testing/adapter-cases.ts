@@ -49,6 +49,7 @@ import {
   slowStore,
   turn,
 } from "./adapter-kit.ts";
+import { urlAdapterCases } from "./url-adapter-cases.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionDefinition } from "../define-session.ts";
 
@@ -838,7 +839,14 @@ const installing: readonly AdapterCase[] = [
 ];
 
 /** What users of an adapter get, each sentence with its check. */
-export const adapterCases: readonly AdapterCase[] = [...needed, ...order, ...headers, ...failing, ...installing];
+export const adapterCases: readonly AdapterCase[] = [
+  ...needed,
+  ...order,
+  ...headers,
+  ...failing,
+  ...installing,
+  ...urlAdapterCases,
+];
 
 // --- what the cases are made of -----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable, Transform } from "node:stream";
 import type { SessionDefinition } from "../define-session.ts";
+import type { SessionRequest } from "../session/request.ts";
 import {
   breakStore,
   counting,
@@ -34,21 +35,38 @@ type Handle = (res: ServerResponse, req: IncomingMessage) => unknown;
 
 const untouched: readonly AdapterCase[] = [
   {
-    name: "a request that does not look at its session has a response that nobody patched",
+    name: "methods of the response that were looked up before the session was there are held like any others",
     async run(make) {
-      const user = kitSession(kitStore());
-      const route: AdapterRoute = {
-        path: "/plain",
-        handle({ node, respond }) {
-          const { res } = node as NodePair;
-          return respond({
-            body: ["writeHead", "write", "end", "flushHeaders"].filter((name) => Object.hasOwn(res, name)).join(),
-          });
-        },
-      };
-      await serving(make, [route], [user], async ({ get }) =>
-        same(await (await get("/plain")).text(), "", "own methods"),
-      );
+      for (const store of [kitStore(), slowStore()]) {
+        const user = kitSession(store);
+        const begun = async (request: SessionRequest): Promise<string> => {
+          const session = await user.from(request);
+          session.set({ count: 1 });
+          await session.commit();
+          session.patch({ name: "ada" });
+          return "begun";
+        };
+        const early = (
+          path: string,
+          send: (res: ServerResponse, request: SessionRequest) => unknown,
+        ): AdapterRoute => ({
+          path,
+          handle: async ({ request, node }) => void (await send(responseIn(node).res, request)),
+        });
+        const routes = [
+          early("/end", async (res, request) => res.end(await begun(request))),
+          early("/write", async (res, request) => [res.write(await begun(request)), res.end()]),
+          early("/head", async (res, request) => res.writeHead(200, { "X-Mine": await begun(request) }).end("begun")),
+        ];
+        await serving(make, [...routes, showing(user)], [user], async ({ agent }) => {
+          for (const { path } of routes) {
+            const browser = agent();
+            const response = await browser.fetch(path);
+            same([response.status, await response.text()], [200, "begun"], path);
+            same(await shown(browser), { count: 1, name: "ada", isNew: false }, `session after ${path}`);
+          }
+        });
+      }
     },
   },
   {

@@ -2,9 +2,9 @@ import { posix } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { MaybePromise } from "../internal/maybe-promise.ts";
 import { memoryStore } from "../store/memory.ts";
-import type { ListedRecord, SessionStore, StoredRecord } from "../store/store.ts";
+import type { ExpiredRecord, ListedRecord, SessionStore, StoreCall, StoredRecord } from "../store/store.ts";
 import { storeCases } from "./store-cases.ts";
-import { pause } from "./store-kit.ts";
+import { keysOf, pause } from "./store-kit.ts";
 
 type Verbs = Required<Omit<SessionStore, "watch">>;
 
@@ -14,6 +14,10 @@ function broken(replace: (inner: Verbs) => Partial<SessionStore>): () => Session
     const inner = memoryStore({ sweepInterval: false });
     return { ...inner, ...replace(inner) };
   };
+}
+
+async function keysOfSubject(inner: Verbs, subject: string, call: StoreCall): Promise<readonly string[]> {
+  return await keysOf(inner.listBySubject(subject, call));
 }
 
 /** The names of the cases that a store fails. */
@@ -72,6 +76,19 @@ function renaming(rename: (text: string) => string): () => SessionStore {
 }
 
 const forever = { now: -Infinity };
+const EVERYTHING = { limit: 1_000_000 };
+
+/** A store whose pages are counted off, from the beginning, in the order of `sort`. */
+function counting(sort: (a: ListedRecord, b: ListedRecord) => number): () => SessionStore {
+  return broken((inner) => ({
+    async list(prefix, { cursor, limit }, call) {
+      const { records } = await inner.list(prefix, EVERYTHING, call);
+      const from = Number(cursor ?? 0) || 0;
+      const page = records.toSorted(sort).slice(from, from + limit);
+      return from + limit < records.length ? { records: page, cursor: String(from + limit) } : { records: page };
+    },
+  }));
+}
 
 const BROKEN: Readonly<Record<string, () => SessionStore>> = {
   "update creates what is not there": broken((inner) => ({
@@ -238,9 +255,10 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
     deleteExpired: (_, call) => inner.deleteExpired(Infinity, call),
   })),
   "list takes the prefix for a pattern": broken((inner) => ({
-    async *list(prefix, call) {
+    async list(prefix, page, call) {
       const pattern = new RegExp(`^${prefix.replaceAll(/[$()*+.?[\\\]^{|}]/g, "\\$&").replaceAll(/[%_]/g, ".")}`, "su");
-      for await (const listed of inner.list("", call)) if (pattern.test(listed.key)) yield listed;
+      const { records, cursor } = await inner.list("", page, call);
+      return { records: records.filter(({ key }) => pattern.test(key)), cursor };
     },
   })),
   "keys and subjects are trimmed and lower case": renaming((text) => text.trim().toLowerCase()),
@@ -285,7 +303,8 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
   })),
   "delete takes the key for a prefix": broken((inner) => ({
     async delete(key, call) {
-      for await (const listed of inner.list(key, call)) if (listed.key !== key) void inner.delete(listed.key, call);
+      const { records } = await inner.list(key, EVERYTHING, call);
+      for (const listed of records) if (listed.key !== key) void inner.delete(listed.key, call);
       return inner.delete(key, call);
     },
   })),
@@ -314,8 +333,10 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
     };
   }),
   "listings have everything": broken((inner) => ({
-    listBySubject: (_, call) => inner.list("", call),
-    list: (_, call) => inner.list("", call),
+    async *listBySubject(_, call) {
+      yield* (await inner.list("", EVERYTHING, call)).records;
+    },
+    list: (_, page, call) => inner.list("", page, call),
     count: (_, call) => inner.count("", call),
   })),
   "listings have the records as they were created": broken((inner) => {
@@ -332,6 +353,148 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
       listBySubject: (subject, call) => asCreated(inner.listBySubject(subject, call)),
     };
   }),
+  "a cursor is a number of records": counting(() => 0),
+  "a cursor is a number of records in the order of keys": counting((a, b) => (a.key < b.key ? -1 : 1)),
+  "a page is everything": broken((inner) => ({ list: (prefix, _, call) => inner.list(prefix, EVERYTHING, call) })),
+  "the first page is the only one": broken((inner) => ({
+    list: async (prefix, page, call) => ({ records: (await inner.list(prefix, page, call)).records }),
+  })),
+  "every page is the first one": broken((inner) => {
+    let pages = 0;
+    return {
+      async list(prefix, { limit }, call) {
+        const { records, cursor } = await inner.list(prefix, { limit }, call);
+        return ++pages % 30 === 0 ? { records } : { records, cursor };
+      },
+    };
+  }),
+  "a cursor is good for one time": broken((inner) => {
+    const used = new Set<string>();
+    return {
+      list(prefix, { cursor = "", limit }, call) {
+        const page = inner.list(prefix, used.has(cursor) ? { limit } : { cursor: cursor || undefined, limit }, call);
+        if (cursor !== "") used.add(cursor);
+        return page;
+      },
+    };
+  }),
+  "a cursor is a key as it is": broken((inner) => ({
+    async list(prefix, { cursor, limit }, call) {
+      const { records } = await inner.list(prefix, EVERYTHING, call);
+      const rest = records.toSorted((a, b) => (a.key < b.key ? -1 : 1)).filter(({ key }) => key > (cursor ?? ""));
+      const page = rest.slice(0, limit);
+      return rest.length > limit ? { records: page, cursor: page.at(-1)?.key } : { records: page };
+    },
+  })),
+  "a cursor brings the prefix that it was given for": broken((inner) => ({
+    async list(prefix, { cursor, limit }, call) {
+      const [after, of = prefix] = cursor === undefined ? [] : Buffer.from(cursor, "base64url").toString().split("|");
+      const page = await inner.list(of, { cursor: after, limit }, call);
+      const next = page.cursor === undefined ? undefined : Buffer.from(`${page.cursor}|${of}`).toString("base64url");
+      return { records: page.records, cursor: next };
+    },
+  })),
+  "a cursor that is made up is an error": broken((inner) => ({
+    list(prefix, page, call) {
+      if (page.cursor !== undefined && !/^\d{1,9}$/.test(page.cursor)) throw new Error("no such cursor");
+      return inner.list(prefix, page, call);
+    },
+  })),
+  "deleteBySubject knows no exception": broken((inner) => ({
+    deleteBySubject: (subject, _, call) => inner.deleteBySubject(subject, {}, call),
+  })),
+  "deleteBySubject tells of nothing": broken((inner) => ({
+    async deleteBySubject(...given) {
+      await inner.deleteBySubject(...given);
+      return [];
+    },
+  })),
+  "deleteBySubject removes nothing": broken((inner) => ({
+    deleteBySubject: (subject, { except }, call) =>
+      keysOfSubject(inner, subject, call).then((keys) => keys.filter((key) => key !== except)),
+  })),
+  "deleteBySubject takes the subject for a prefix": broken((inner) => ({
+    async deleteBySubject(subject, { except }, call) {
+      const { records } = await inner.list("", EVERYTHING, call);
+      const mine = records.filter(({ key, record }) => key !== except && record.subject?.startsWith(subject));
+      return mine.map(({ key }) => key).filter((key) => inner.delete(key, call));
+    },
+  })),
+  "deleteBySubject goes by an old index": broken((inner) => {
+    const index = new Map<string, string[]>();
+    return {
+      create(key, record, call) {
+        const created = inner.create(key, record, call);
+        if (record.subject !== undefined) index.set(record.subject, [...(index.get(record.subject) ?? []), key]);
+        return created;
+      },
+      deleteBySubject: (subject, { except }, call) =>
+        (index.get(subject) ?? []).filter((key) => key !== except && inner.delete(key, call)),
+    };
+  }),
+  "deleteBySubject tells of what it has seen, and not of what it removed": broken((inner) => ({
+    async deleteBySubject(subject, { except }, call) {
+      const keys = (await keysOfSubject(inner, subject, call)).filter((key) => key !== except);
+      await pause();
+      for (const key of keys) await inner.delete(key, call);
+      return keys;
+    },
+  })),
+  "deleteBySubject tells of what is over": broken((inner) => ({
+    deleteBySubject: (subject, options, call) => inner.deleteBySubject(subject, options, { ...call, ...forever }),
+  })),
+  "onExpired tells of nothing": broken(() => ({ onExpired: () => () => undefined })),
+  "onExpired knows no end": broken((inner) => ({
+    onExpired(listener) {
+      inner.onExpired(listener);
+      return () => undefined;
+    },
+  })),
+  "onExpired has room for one": broken((inner) => {
+    let end = (): void => undefined;
+    return {
+      onExpired(listener) {
+        end();
+        return (end = inner.onExpired(listener));
+      },
+    };
+  }),
+  "onExpired tells of every record that was deleted": broken((inner) => {
+    const all = new Set<(expired: ExpiredRecord) => void>();
+    return {
+      delete(key, call) {
+        for (const listener of all) listener({ key });
+        return inner.delete(key, call);
+      },
+      onExpired(listener) {
+        all.add(listener);
+        return inner.onExpired(listener);
+      },
+      deleteExpired(limit, call) {
+        for (const listener of all) listener({ key: "" });
+        return inner.deleteExpired(limit, call);
+      },
+    };
+  }),
+  "onExpired tells of what is about to be over": broken((inner) => {
+    const all = new Set<(expired: ExpiredRecord) => void>();
+    return {
+      onExpired(listener) {
+        all.add(listener);
+        return () => all.delete(listener);
+      },
+      async deleteExpired(limit, call) {
+        const { records } = await inner.list("", EVERYTHING, forever);
+        for (const { key, record } of records) {
+          if (record.expiresAt <= call.now) for (const listener of all) listener({ key, subject: record.subject });
+        }
+        return inner.deleteExpired(limit, call);
+      },
+    };
+  }),
+  "onExpired tells of another subject": broken((inner) => ({
+    onExpired: (listener) => inner.onExpired(({ key }) => listener({ key, subject: "somebody" })),
+  })),
   "create keeps nothing": broken(() => ({ create: () => true })),
   "an absent record is null": broken((inner) => ({
     read: (key, call) => (inner.read(key, call) ?? null) as StoredRecord | undefined,
@@ -365,6 +528,7 @@ const ABSENT = [
 /** Which cases fail for each: these and no others. */
 const FAILS: Readonly<Record<string, readonly string[]>> = {
   "update creates what is not there": [
+    "deleteBySubject: is final, and of those that remove a record at once one tells",
     ...ABSENT,
     "a record that has ended is kept for five minutes: the clock of another server may be late",
     "between read and update of one writer another one deletes: gone, and nothing comes back",
@@ -438,7 +602,11 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
     "a race of creates over a deleted record has exactly one winner",
     "listBySubject: a refused create or update lists nothing under its subject",
   ],
-  "delete always says true": [...ABSENT, "of deletes of one record exactly one answers true"],
+  "delete always says true": [
+    "deleteBySubject: is final, and of those that remove a record at once one tells",
+    ...ABSENT,
+    "of deletes of one record exactly one answers true",
+  ],
   "delete needs the version that was read last": [
     "delete removes the record whatever its version",
     "every verb acts on a record in the last millisecond of its life",
@@ -477,6 +645,7 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
     "listBySubject: a record created anew under an old key counts for its new subject only",
   ],
   "deleteExpired does not wait five minutes": [
+    "onExpired: nothing of a record that lives, was deleted, or ended just now",
     "deleteExpired: nothing that ended five minutes ago or later",
     "deleteExpired: a record that lives stays, and so does one that was touched or updated",
   ],
@@ -581,6 +750,84 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
     "watch: returns what ends it, and ending twice does no harm",
   ],
   "a second close is an error": ["close: lets go of a store that was never used", "close: a second time does no harm"],
+  "a cursor is a number of records": [
+    "list: every record, of many, and deletes while it runs",
+    "list: every record that is there all the time, whatever others write meanwhile",
+    "list: a cursor that is made up, or of another prefix, is no error and shows no other",
+  ],
+  "a cursor is a number of records in the order of keys": [
+    "list: every record, of many, and deletes while it runs",
+    "list: every record that is there all the time, whatever others write meanwhile",
+    "list: a cursor that is made up, or of another prefix, is no error and shows no other",
+  ],
+  "a page is everything": [
+    "list: page by page, about as many records as were asked for",
+    "list: a cursor may be used again, later",
+  ],
+  "the first page is the only one": [
+    "list: every record, of many, and deletes while it runs",
+    "list: page by page, about as many records as were asked for",
+    "list: every record that is there all the time, whatever others write meanwhile",
+    "list: a cursor may be used again, later",
+  ],
+  "every page is the first one": [
+    "list: every record, of many, and deletes while it runs",
+    "list: page by page, about as many records as were asked for",
+    "list: every record that is there all the time, whatever others write meanwhile",
+    "list: a cursor may be used again, later",
+  ],
+  "a cursor is good for one time": [
+    "list: page by page, about as many records as were asked for",
+    "list: a cursor may be used again, later",
+    "list: a cursor that is made up, or of another prefix, is no error and shows no other",
+  ],
+  "a cursor is a key as it is": [
+    "list: every record, of many, and deletes while it runs",
+    "list: page by page, about as many records as were asked for",
+    "list: every record that is there all the time, whatever others write meanwhile",
+    "list: a cursor may be used again, later",
+    "list: a cursor that is made up, or of another prefix, is no error and shows no other",
+  ],
+  "a cursor brings the prefix that it was given for": [
+    "list: a cursor that is made up, or of another prefix, is no error and shows no other",
+  ],
+  "a cursor that is made up is an error": [
+    "list: a cursor that is made up, or of another prefix, is no error and shows no other",
+  ],
+  "deleteBySubject knows no exception": ["deleteBySubject: not the one under the key that is excepted"],
+  "deleteBySubject tells of nothing": [
+    "deleteBySubject: all records of a subject and no others; it tells their keys",
+    "deleteBySubject: not the one under the key that is excepted",
+    "deleteBySubject: not a record that has another subject by now, or none",
+    "deleteBySubject: tells of no record that was deleted or has expired",
+    "deleteBySubject: is final, and of those that remove a record at once one tells",
+  ],
+  "deleteBySubject removes nothing": [
+    "deleteBySubject: all records of a subject and no others; it tells their keys",
+    "deleteBySubject: not the one under the key that is excepted",
+    "deleteBySubject: is final, and of those that remove a record at once one tells",
+  ],
+  "deleteBySubject takes the subject for a prefix": [
+    "deleteBySubject: all records of a subject and no others; it tells their keys",
+  ],
+  "deleteBySubject goes by an old index": ["deleteBySubject: not a record that has another subject by now, or none"],
+  "deleteBySubject tells of what it has seen, and not of what it removed": [
+    "deleteBySubject: is final, and of those that remove a record at once one tells",
+  ],
+  "deleteBySubject tells of what is over": ["deleteBySubject: tells of no record that was deleted or has expired"],
+  "onExpired tells of nothing": [
+    "onExpired: tells of what deleteExpired removes: its key, and whose it was",
+    "onExpired: every listener, until it is ended; ending twice does no harm",
+  ],
+  "onExpired knows no end": ["onExpired: every listener, until it is ended; ending twice does no harm"],
+  "onExpired has room for one": ["onExpired: every listener, until it is ended; ending twice does no harm"],
+  "onExpired tells of every record that was deleted": [
+    "onExpired: nothing of a record that lives, was deleted, or ended just now",
+  ],
+  "onExpired tells of what is about to be over": [
+    "onExpired: nothing of a record that lives, was deleted, or ended just now",
+  ],
+  "onExpired tells of another subject": ["onExpired: tells of what deleteExpired removes: its key, and whose it was"],
   "listings have the records as they were created": ["listBySubject: a touched record with its new end"],
   "not found is an error": [
     ...ABSENT,

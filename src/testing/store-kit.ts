@@ -4,10 +4,18 @@
  * @module
  */
 import type { MaybePromise } from "../internal/maybe-promise.ts";
-import type { ListedRecord, SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "../store/store.ts";
+import type { ListedPage, ListedRecord, SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "../store/store.ts";
 
 /** The optional members of a store. */
-export type StoreCapability = "listBySubject" | "list" | "count" | "deleteExpired" | "watch" | "close";
+export type StoreCapability =
+  | "listBySubject"
+  | "deleteBySubject"
+  | "list"
+  | "count"
+  | "deleteExpired"
+  | "onExpired"
+  | "watch"
+  | "close";
 
 /** One promise of the store contract and what proves it. */
 export interface StoreCase {
@@ -168,6 +176,48 @@ export async function collected(listing: AsyncIterable<ListedRecord>): Promise<r
   const all: ListedRecord[] = [];
   for await (const listed of listing) all.push(listed);
   return all;
+}
+
+/** Each page of a walk from the first one, or from a cursor, to the last. */
+export async function* pagesOf(
+  store: Capable<"list">,
+  prefix: string,
+  { now, limit = 25, cursor }: { readonly now: number; readonly limit?: number; readonly cursor?: string },
+): AsyncGenerator<readonly ListedRecord[]> {
+  let next = cursor;
+  for (let pages = 0; pages === 0 || next !== undefined; pages++) {
+    if (pages > MOST_PAGES) throw new Error(`list: a cursor with every page, and no end after ${MOST_PAGES} pages`);
+    const page: ListedPage = await store.list(prefix, { cursor: next, limit }, { now });
+    next = isCursor(page.cursor);
+    for (const { key } of page.records) {
+      if (!key.startsWith(prefix))
+        throw new Error(`list: a key that does not begin with ${shown(prefix)}: ${shown(key)}`);
+    }
+    yield page.records;
+  }
+}
+
+const MOST_PAGES = 100_000;
+
+/** The records of a whole walk, each once: a store may bring one twice. */
+export async function walked(
+  store: Capable<"list">,
+  prefix: string,
+  options: Parameters<typeof pagesOf>[2],
+): Promise<readonly ListedRecord[]> {
+  const all = new Map<string, ListedRecord>();
+  for await (const page of pagesOf(store, prefix, options)) for (const listed of page) all.set(listed.key, listed);
+  return [...all.values()];
+}
+
+function isCursor(cursor: unknown): string | undefined {
+  if (cursor === undefined || (typeof cursor === "string" && /^[\w-]+$/.test(cursor))) return cursor;
+  throw new Error(`list: expected a cursor of letters, digits, - and _, got ${shown(cursor)}`);
+}
+
+/** The keys of records. */
+export function keysIn(listed: readonly { readonly key: string }[]): readonly string[] {
+  return listed.map(({ key }) => key);
 }
 
 /** The keys of a listing. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { TrustProxy } from "./forwarded.ts";
+import { isTokenForm, type TokenForm } from "./token-form.ts";
 import { isFieldToken } from "./wire-syntax.ts";
 
 /** A name prefix by which a browser guarantees how a cookie was set. */
@@ -102,6 +103,13 @@ export interface CookieOptions {
    * 8 to 16 kB with a 431, so that a session too many locks its visitor out. Prefer a `store`.
    */
   readonly split?: number | undefined;
+
+  /**
+   * How a token is spelt in the cookie's value, for a server of another kind that reads the cookie too: see
+   * `coatcheck/compat/ktor`. Default: as it is. What it writes must be printable ASCII without `;`, or sending is a
+   * `TypeError`. Not with `split`.
+   */
+  readonly form?: TokenForm | undefined;
 }
 
 /** {@link CookieOptions} that were checked, with every default filled in. */
@@ -117,6 +125,7 @@ export interface CookiePolicy {
   readonly persistent: boolean;
   readonly trustProxy: TrustProxy;
   readonly split: number | undefined;
+  readonly form: TokenForm | undefined;
 }
 
 /** The most cookies that one token may ever take. */
@@ -153,13 +162,14 @@ const RULES: Readonly<Record<Option, Rule>> = {
     "must be true, false, or a function of the peer",
   ],
   split: [isSplit, `must be a whole number from 2 to ${LARGEST_SPLIT}`],
+  form: [isTokenForm, "must be an object with the methods read and write"],
 };
 
 /** Checks options and fills in the defaults. Throws a `TypeError` that names the option that cannot be. */
 export function resolveCookieOptions(options: CookieOptions): CookiePolicy {
   const given = checked(options);
   const { domain, path = "/", sameSite = "lax", secure = true, partitioned = false, persistent = false } = given;
-  const { name, priority, trustProxy = false, split } = given;
+  const { name, priority, trustProxy = false, split, form } = given;
   const prefix = given.prefix ?? strongestPrefix(secure, path, domain);
   const settled = {
     name,
@@ -173,6 +183,7 @@ export function resolveCookieOptions(options: CookieOptions): CookiePolicy {
     persistent,
     trustProxy,
     split,
+    form,
   };
   refuseContradictions(settled);
   return Object.freeze(settled);
@@ -210,7 +221,10 @@ function strongestPrefix(secure: boolean, path: string, domain: string | undefin
   return path === "/" && domain === undefined ? "__Host-Http-" : "__Secure-";
 }
 
-function refuseContradictions({ prefix, domain, path, sameSite, secure, partitioned }: CookiePolicy): void {
+function refuseContradictions(policy: CookiePolicy): void {
+  const { prefix, domain, path, sameSite, secure, partitioned, split, form } = policy;
+  if (form !== undefined && split !== undefined)
+    throw badOption("form", "cannot go with split: another server does not know how to put cookies together");
   if (!secure && prefix !== "")
     throw badOption("prefix", `"${prefix}" needs secure: true, or browsers refuse the cookie`);
   if (!secure && sameSite === "none")

@@ -218,6 +218,7 @@ describe("a session cookie", () => {
       persistent: false,
       trustProxy: "function",
       split: undefined,
+      form: false,
     });
     expect(bind({ secure: false, trustProxy: true }).describe()).toMatchObject({
       name: "user",

@@ -16,6 +16,7 @@ import {
 import { readSplit, splitSize, splitToken } from "./cookie-split.ts";
 import { readCookie } from "./cookie-syntax.ts";
 import { cameSecurely, forwardingHeader, isForLoopback, isLocal, isTrusted, saidByProxy } from "./forwarded.ts";
+import { readForm, writeForm } from "./token-form.ts";
 import { MAX_CANDIDATES } from "./transport.ts";
 import type {
   BoundTransport,
@@ -96,7 +97,7 @@ function bindCookie(policy: CookiePolicy, baseName: string, context: TransportCo
     if (forms === undefined) throw insecure(view, policy, context.name);
     requireTokenSyntax(token);
     const age = policy.persistent ? `; Max-Age=${secondsUntil(endsAt, now)}` : "";
-    const values = valuesOf(token, forms, policy, context);
+    const values = valuesOf(writeForm(policy.form, token, ";"), forms, policy, context);
     if (forms !== usual) warnOnce(shared, context.name, forms, usual);
     const edits = values.map((value, part) => sent(forms[part] as CookieForm, value, age));
     return parts === 1 ? edits : [...edits, ...removals(view, forms.slice(values.length))];
@@ -110,7 +111,8 @@ function bindCookie(policy: CookiePolicy, baseName: string, context: TransportCo
       const header = view.header("cookie");
       if (header === undefined) return [];
       const forms = formsFor(view) ?? usual;
-      return parts === 1 ? readCookie(header, nameOf(forms), MOST_READ) : readSplit(header, namesOf(forms), MOST_READ);
+      if (parts > 1) return readSplit(header, namesOf(forms), MOST_READ);
+      return readForm(policy.form, readCookie(header, nameOf(forms), MOST_READ));
     },
     check(view) {
       if (formsFor(view) === undefined) throw insecure(view, policy, context.name);
@@ -120,7 +122,8 @@ function bindCookie(policy: CookiePolicy, baseName: string, context: TransportCo
       const [first, ...others] = formsFor(view) ?? usual;
       return [(first as CookieForm).removal, ...removals(view, others)];
     },
-    beside: (suffix) => bindCookie({ ...policy, split: undefined }, `${baseName}-${suffix}`, context, shared),
+    beside: (suffix) =>
+      bindCookie({ ...policy, split: undefined, form: undefined }, `${baseName}-${suffix}`, context, shared),
     describe: () => description(policy, usual, local),
   };
 }
@@ -152,14 +155,18 @@ function secondsUntil(endsAt: number | undefined, now: number): number {
 function valuesOf(
   token: string,
   forms: readonly CookieForm[],
-  { split = 1 }: CookiePolicy,
+  { split = 1, form }: CookiePolicy,
   { byValue }: TransportContext,
 ): readonly string[] {
   const name = nameOf(forms);
   const values = splitToken(token, name, split);
   if (values !== undefined) return values;
   const bytes = split === 1 ? name.length + token.length : splitSize(token, name);
-  throw new SessionTooLargeError(bytes, split * MAX_COOKIE_BYTES, adviceFor(split, byValue));
+  throw new SessionTooLargeError(
+    bytes,
+    split * MAX_COOKIE_BYTES,
+    adviceFor(form === undefined ? split : LARGEST_SPLIT, byValue),
+  );
 }
 
 function adviceFor(split: number, byValue: boolean): string {
@@ -230,7 +237,7 @@ function description(
   usual: readonly CookieForm[],
   local: readonly CookieForm[],
 ): Readonly<Record<string, unknown>> {
-  const { prefix, path, domain, sameSite, secure, partitioned, priority, persistent, trustProxy, split } = policy;
+  const { prefix, path, domain, sameSite, secure, partitioned, priority, persistent, trustProxy, split, form } = policy;
   return {
     kind: "cookie",
     name: nameOf(usual),
@@ -246,5 +253,6 @@ function description(
     persistent,
     trustProxy: typeof trustProxy === "function" ? "function" : trustProxy,
     split,
+    form: form !== undefined,
   };
 }

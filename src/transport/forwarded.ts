@@ -20,9 +20,15 @@ export function cameSecurely(view: RequestView, trust: TrustProxy): boolean {
  */
 export function saidByProxy(view: RequestView, trust: TrustProxy): "https" | "http" | undefined {
   if (!isTrusted(view, trust)) return undefined;
-  const scheme = firstOf(view.header("x-forwarded-proto")) ?? forwardedProto(view.header("forwarded"));
+  const scheme = firstOf(view.header("x-forwarded-proto")) ?? forwarded(view, "proto");
   if (scheme === undefined) return undefined;
   return /^(?:https|wss)$/i.test(scheme) ? "https" : "http";
+}
+
+/** The host that a trusted proxy says the client has asked for, by the rules of {@link saidByProxy}; undefined when none does. */
+export function hostSaidByProxy(view: RequestView, trust: TrustProxy): string | undefined {
+  if (!isTrusted(view, trust)) return undefined;
+  return firstOf(view.header("x-forwarded-host")) ?? forwarded(view, "host");
 }
 
 /** Whether the peer of this connection is a proxy to believe. */
@@ -36,12 +42,13 @@ function firstOf(list: string | undefined): string | undefined {
   return first === "" ? undefined : first;
 }
 
-/** The `proto` of the first element of a `Forwarded` header (RFC 7239 §4); undefined when it has none or is malformed. */
-function forwardedProto(header: string | undefined): string | undefined {
+/** A parameter of the first element of a `Forwarded` header (RFC 7239 §4); undefined when it has none or is malformed. */
+function forwarded(view: RequestView, name: "proto" | "host"): string | undefined {
+  const header = view.header("forwarded");
   if (header === undefined) return undefined;
   const pair = /[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"[ \t]*|([^;,"]*))(;|,|$)/y;
   for (let match = pair.exec(header); match !== null; match = pair.exec(header)) {
-    if (match[1]?.toLowerCase() === "proto") return firstOf(match[2] ?? match[3]);
+    if (match[1]?.toLowerCase() === name) return firstOf(match[2] ?? match[3]);
     if (match[4] !== ";") return undefined;
   }
   return undefined;

@@ -61,7 +61,7 @@ describe("a session header", () => {
     const bound = header("X-My-Session").bind(CONTEXT);
     expect(bound.vary).toBe("X-My-Session");
     expect(bound.names).toEqual(header("x-my-session").bind({ name: "cart", byValue: true }).names);
-    expect(bound.describe()).toEqual({ kind: "header", name: "X-My-Session", renew: false });
+    expect(bound.describe()).toEqual({ kind: "header", name: "X-My-Session", renew: false, form: false });
   });
 
   test("holds a line of 8190 bytes, and not one more", () => {

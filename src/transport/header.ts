@@ -4,6 +4,7 @@
  * @module
  */
 import { SessionTooLargeError } from "../errors.ts";
+import { isTokenForm, readForm, writeForm, type TokenForm } from "./token-form.ts";
 import { MAX_CANDIDATES } from "./transport.ts";
 import type { BoundTransport, HeaderEdit, Transport, TransportContext } from "./transport.ts";
 import { isFieldToken, requireTokenSyntax, trimmedSlice } from "./wire-syntax.ts";
@@ -16,6 +17,19 @@ export interface HeaderOptions {
    * and keep what they find: any other loses its session when the renewed secret has outlived its grace.
    */
   readonly renew?: boolean | undefined;
+
+  /**
+   * How a token is spelt in the header's value, for a server of another kind that reads the header too: see
+   * `coatcheck/compat/ktor`. Default: as it is. What it writes must be printable ASCII, or sending is a `TypeError`. The
+   * whole value is one token then, and not a list of them: commas are its own.
+   */
+  readonly form?: TokenForm | undefined;
+}
+
+/** {@link HeaderOptions} that were checked, with every default filled in. */
+interface HeaderPolicy {
+  readonly renew: boolean;
+  readonly form: TokenForm | undefined;
 }
 
 /** The longest header line that Apache accepts by default; nginx and Node accept a little more. */
@@ -64,6 +78,9 @@ const TAKEN_FAMILY = /^(?:sec-|proxy-|access-control-|x-forwarded-)/;
  * For calls from another origin (CORS) the answer to the preflight needs `Access-Control-Allow-Headers: X-Session`, and
  * the response `Access-Control-Expose-Headers: X-Session`, or the script cannot read it.
  *
+ * Beside another transport (`transport: [cookie(), header()]`) a client that has no token yet asks for one in the header by
+ * sending it empty: `X-Session:`.
+ *
  * A token that does not fit a header line of 8190 bytes is a `SessionTooLargeError`.
  *
  * @param name The header's name. Default `"X-Session"`. A `token` (RFC 9110 §5.1) that means nothing else in HTTP;
@@ -71,8 +88,8 @@ const TAKEN_FAMILY = /^(?:sec-|proxy-|access-control-|x-forwarded-)/;
  */
 export function header(name = "X-Session", options: HeaderOptions = {}): Transport {
   requireName(name);
-  const renews = checkedRenew(options);
-  return { kind: "header", bind: (context) => bindHeader(name, renews, context) };
+  const resolved = checked(options);
+  return { kind: "header", bind: (context) => bindHeader(name, resolved, context) };
 }
 
 function requireName(name: unknown): void {
@@ -90,32 +107,39 @@ function requireName(name: unknown): void {
   }
 }
 
-function checkedRenew(options: HeaderOptions): boolean {
+/** A copy of the options, each found to be of its kind. */
+function checked(options: HeaderOptions): HeaderPolicy {
   if (typeof options !== "object" || options === null) throw new TypeError("header(): the options must be an object");
-  const unknown = Object.keys(options).find((key) => key !== "renew");
+  const unknown = Object.keys(options).find((key) => key !== "renew" && key !== "form");
   if (unknown !== undefined) throw new TypeError(`header(): there is no option ${JSON.stringify(unknown)}`);
-  const { renew = false } = options;
+  const { renew = false, form } = options;
   if (typeof renew !== "boolean") throw new TypeError('header(): the option "renew" must be true or false');
-  return renew;
+  if (form !== undefined && !isTokenForm(form)) {
+    throw new TypeError('header(): the option "form" must be an object with the methods read and write');
+  }
+  return { renew, form };
 }
 
-function bindHeader(name: string, renews: boolean, { byValue }: TransportContext): BoundTransport {
+function bindHeader(name: string, { renew, form }: HeaderPolicy, { byValue }: TransportContext): BoundTransport {
   const lowerCase = name.toLowerCase();
+  const valuesOf = form === undefined ? listed : whole;
   const room = MAX_LINE_BYTES - name.length - ": ".length;
   const removal: readonly HeaderEdit[] = [Object.freeze({ name, value: "", mode: "set" })];
   return {
     names: [`header:${lowerCase}`],
     vary: name,
-    renews,
-    read: (view) => listed(view.header(lowerCase)),
+    renews: renew,
+    read: (view) => readForm(form, valuesOf(view.header(lowerCase))),
+    asked: (view) => view.header(lowerCase) !== undefined,
     check() {},
     send(_view, { token }) {
       requireTokenSyntax(token);
-      if (token.length > room) throw tooLarge(token.length + MAX_LINE_BYTES - room, byValue);
-      return [{ name, value: token, mode: "set" }];
+      const value = writeForm(form, token);
+      if (value.length > room) throw tooLarge(value.length + MAX_LINE_BYTES - room, byValue);
+      return [{ name, value, mode: "set" }];
     },
     clear: () => removal,
-    describe: () => ({ kind: "header", name, renew: renews }),
+    describe: () => ({ kind: "header", name, renew, form: form !== undefined }),
   };
 }
 
@@ -138,4 +162,9 @@ function listed(list: string | undefined): readonly string[] {
     from = end + 1;
   }
   return values;
+}
+
+/** The one value of a header; an empty one says nothing. */
+function whole(value: string | undefined): readonly string[] {
+  return value === undefined || value === "" ? [] : [value];
 }

@@ -18,6 +18,11 @@ export interface RequestView {
   readonly secure: boolean;
   /** The address of the peer of this connection, where the adapter knows it. */
   readonly peer: string | undefined;
+  /**
+   * The SHA-256 of the certificate that the client of this TLS connection proved to hold, as 64 small hexadecimal digits;
+   * undefined without one, and for one that the server did not verify.
+   */
+  readonly certificate?: string | undefined;
 }
 
 /** One change to the response headers. */
@@ -63,6 +68,12 @@ export interface BoundTransport {
   read(request: RequestView): readonly string[];
 
   /**
+   * Whether a request without a token shows that its client keeps tokens this way, so that an answer with a new one goes this
+   * way too where a definition has several transports.
+   */
+  asked?(request: RequestView): boolean;
+
+  /**
    * Throws a `SessionError` that says what to set when a token cannot be sent on the answer to this request. Called before
    * anything is written to a store.
    */
@@ -73,6 +84,21 @@ export interface BoundTransport {
 
   /** The edits that make the client forget its token. */
   clear(request: RequestView): readonly HeaderEdit[];
+
+  /** Edits that every response has to a request that this transport serves, whatever became of its session. */
+  readonly always?: readonly HeaderEdit[];
+
+  /**
+   * Whether `read` tells who the client is, as verified by others, and not a token: there is nothing to hand out then, and
+   * the session's id and secret follow from what it tells.
+   */
+  readonly identifies?: boolean;
+
+  /** A request target without its tokens, for transports that put them there; the same when it has none. */
+  strip?(target: string): string;
+
+  /** A link that carries the token, if it stays on this site; else the link as it was. */
+  link?(request: RequestView, href: string, token: string): string;
 
   /** A second, separate place for a small token beside this one (the idle clock of a sealed session), where there is one. */
   beside?(suffix: string): BoundTransport;

@@ -52,9 +52,11 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   session: ["transport/transport.ts"],
   transport: ["transport"],
   protection: ["protection"],
-  store: ["store"],
-  adapter: ["adapter", "session"],
-  compat: ["compat"],
+  store: ["store", "express-session"],
+  adapter: ["adapter", "session", "express-session"],
+  "express-session": ["express-session", "session", "store/memory.ts", "transport/cookie-syntax.ts"],
+  csrf: ["csrf", "session", "transport/forwarded.ts"],
+  compat: ["compat", "transport"],
   testing: ["testing", "store/store.ts", "transport/transport.ts", "protection/key-ring.ts", "define-session.ts"],
   "define-session.ts": ["session", "transport", "protection", "check-options.ts"],
   "check-options.ts": ["session/token.ts", "protection/key-ring.ts"],
@@ -121,7 +123,7 @@ describe("the rooms", () => {
       imports.filter(({ to, typeOnly }) => to.startsWith("node:") && !typeOnly).map(({ from }) => from),
     );
     expect(
-      [...users].filter((file) => !/^(compat\/ktor-directory|store\/directory|store\/sqlite|testing\/)/.test(file)),
+      [...users].filter((file) => !/^(compat\/ktor-directory|express-session\/|store\/directory|store\/sqlite|testing\/)/.test(file)),
     ).toEqual([]);
   });
 

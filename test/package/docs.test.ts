@@ -16,20 +16,18 @@ import {
   documents,
   ROOT,
   sourceExamples,
+  sourceFiles,
   textOf,
   writeExamples,
   type Example,
 } from "./docs.ts";
-
-/** Docstrings that can only be a sketch: they are about a framework or a store that does not exist. */
-const SKETCHES = new Set(["src/testing/adapter-cases.ts"]);
 
 const inDocuments = documents().flatMap((file) => blocksIn(file, textOf(file), "ts"));
 const inSource = sourceExamples();
 
 describe("the examples", () => {
   test("type-check, those of the documents and those of the docstrings", { timeout: 120_000 }, async () => {
-    const examples = [...inDocuments, ...inSource.filter(({ file }) => !SKETCHES.has(file))];
+    const examples = [...inDocuments, ...inSource];
     expect(await compilerErrors(examples)).toBe("");
   });
 
@@ -38,6 +36,13 @@ describe("the examples", () => {
     expect(inSource.length).toBeGreaterThan(10);
     const left = documents().flatMap((file) => blocksIn(file, textOf(file), "ts ignore-check"));
     expect(left.map(({ file, line }) => `${file}:${line}`)).toEqual([]);
+  });
+
+  test("have no spelling that the check overlooks", () => {
+    const strange = documents().flatMap((file) => fencesBeside(file, textOf(file)));
+    expect(strange).toEqual([]);
+    const overlooked = sourceFiles().filter((file) => !allExamplesFound(file, textOf(file)));
+    expect(overlooked).toEqual([]);
   });
 
   test("a wrong one would be found, on the line where it stands", { timeout: 120_000 }, async () => {
@@ -49,6 +54,23 @@ describe("the examples", () => {
     expect(errors).toMatch(/src-b-ts-5\.ts\(5,/);
   });
 });
+
+/** Blocks in a language that nobody checks, and fences that are indented, longer or never closed. */
+function fencesBeside(file: string, markdown: string): readonly string[] {
+  const known = ["ts", "sh", "kotlin"].flatMap((info) => blocksIn(file, markdown, info));
+  const lines = markdown.split("\n").map((line, index) => ({ line, at: index + 1 }));
+  const fences = lines.filter(({ line }) => /^[\s>]*(?:```|~~~)/.test(line));
+  const expected = new Set(known.flatMap(({ line, code }) => [line - 1, line + code.split("\n").length - 1]));
+  return fences.filter(({ at }) => !expected.has(at)).map(({ line, at }) => `${file}:${at} ${line}`);
+}
+
+/** Whether each `@example` of a source file is one of ours, and each fenced block is the only one of an `@example`. */
+function allExamplesFound(file: string, source: string): boolean {
+  const fences = source.match(/^\s*(?:\/\*)?\* *(?:```|~~~)/gm) ?? [];
+  const fenced = source.match(/^\s*\* @example\n\s*\* ```ts\n/gm) ?? [];
+  const tags = source.match(/^\s*(?:\/\*)?\* *@example/gm) ?? [];
+  return fences.length === 2 * fenced.length && tags.length === docstringExamples(file, source).length;
+}
 
 /** What the compiler says of the examples; empty when it has no complaint. */
 async function compilerErrors(examples: readonly Example[]): Promise<string> {
@@ -195,7 +217,7 @@ describe("the documents", () => {
     const events = textOf("src/session/events.ts");
     const codes = [...textOf("src/errors.ts").matchAll(/^ {2}\| "(ERR_SESSION_\w+)"/gm)].map(([, code = ""]) => code);
     const types = [...events.matchAll(/^ {2}\| "([\w-]+)"/gm)].map(([, word = ""]) => word);
-    expect(codes.length).toBe(6);
+    expect(codes.length).toBe(7);
     expect(types.length).toBeGreaterThan(20);
     expect(codes.filter((code) => !textOf("README.md").includes(`\`${code}\``))).toEqual([]);
     expect(types.filter((word) => !textOf("docs/guide.md").includes(`\`${word}\``))).toEqual([]);

@@ -58,13 +58,17 @@ export function docstringExamples(file: string, source: string): readonly Exampl
   return found;
 }
 
-/** What every file under `src` that is no test says by example. */
-export function sourceExamples(): readonly Example[] {
+/** Every file under `src` that is no test. */
+export function sourceFiles(): readonly string[] {
   return readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
     .map((file) => `src/${file.replaceAll("\\", "/")}`)
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
-    .toSorted()
-    .flatMap((file) => docstringExamples(file, textOf(file)));
+    .toSorted();
+}
+
+/** What the source says by example. */
+export function sourceExamples(): readonly Example[] {
+  return sourceFiles().flatMap((file) => docstringExamples(file, textOf(file)));
 }
 
 /** What stands in for the reader's own code, so that an example can be short. */

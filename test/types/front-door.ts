@@ -7,7 +7,19 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { cookie, defineSession, header, keyRing, seal, sign, type DeepReadonly, type Session } from "coatcheck";
+import {
+  cookie,
+  defineSession,
+  header,
+  keyRing,
+  seal,
+  sign,
+  type DeepReadonly,
+  type Session,
+  type SessionCodec,
+  type SessionDefinition,
+} from "coatcheck";
+import { ktorCookieSession, ktorForm, ktorHeaderSession, ktorJson, ktorSign } from "coatcheck/compat/ktor";
 import { sessions } from "coatcheck/express";
 import { withSessions as withFetchSessions } from "coatcheck/fetch";
 import { withSessions } from "coatcheck/node";
@@ -38,6 +50,28 @@ interface Prefs {
   tags: string[];
 }
 const prefs = defineSession<Prefs>({ name: "prefs", keys: process.env["SESSION_KEYS"], revocation: "none" });
+
+// The type of the data comes from the codec, where there is one.
+const shared = { name: "shared", revocation: "none", absoluteTimeout: false } as const;
+const fromKtor = defineSession({
+  ...shared,
+  ...ktorCookieSession({ serializer: ktorJson<Prefs>(), transform: [ktorSign({ key: "01" })] }),
+});
+assert<Equals<typeof fromKtor, SessionDefinition<Prefs>>>();
+const formText = ktorForm({ theme: "string", tags: ["string"] });
+const byHeader = defineSession({
+  ...shared,
+  ...ktorHeaderSession("X-Shared", { serializer: formText, transform: [] }),
+});
+assert<Equals<typeof byHeader, SessionDefinition<{ theme: string; tags: string[] }>>>();
+const codec: SessionCodec<Prefs> = { read: (text) => JSON.parse(text) as Prefs, write: (data) => data.tags.join() };
+assert<Equals<ReturnType<typeof withCodec>, SessionDefinition<Prefs>>>();
+function withCodec() {
+  return defineSession({ ...shared, keys: "", codec });
+}
+defineSession<Prefs>({ ...shared, keys: "", codec });
+// @ts-expect-error what the codec reads is not what is asked for
+defineSession<{ visits: number }>({ ...shared, keys: "", codec });
 
 const app = express();
 app.use(sessions(user, prefs));

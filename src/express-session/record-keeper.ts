@@ -1,0 +1,175 @@
+/**
+ * Sessions of express-session in a store of ours: compare-and-set, so that logging out wins over a save that was under way,
+ * and saves of one session at a time all count, key by key.
+ *
+ * @module
+ */
+import { ConflictError } from "../errors.ts";
+import { isPlainObject, parseJson } from "../internal/json.ts";
+import { chain, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import { newVersion } from "../session/by-id.ts";
+import { difference } from "../session/verbs.ts";
+import type { SessionStore, StoredRecord } from "../store/store.ts";
+import type { Found, LegacyRecord, Seen, StoreKeeper, Write } from "./keeper.ts";
+
+/** How records are kept. */
+export interface RecordOptions {
+  /** What their keys begin with. */
+  readonly prefix: string;
+  /** How long a session without an end of its own is kept after its last use, in milliseconds. */
+  readonly ttl: number;
+}
+
+/** {@link StoreKeeper} over a store of ours. */
+export interface RecordKeeper extends StoreKeeper {
+  /** Writes without asking what was there. */
+  put(id: string, session: object, text: string): MaybePromise<Seen>;
+  touch(id: string, write: Write): MaybePromise<void>;
+}
+
+const MOST_TRIES = 50;
+const NO_ONE: Seen = Object.freeze({ text: "{}" });
+
+/** Keeps records in a store of ours. */
+export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions): RecordKeeper {
+  const storedAs = (cookie: unknown, text: string): StoredRecord => ({
+    version: newVersion(),
+    expiresAt: endOf(cookie, ttl),
+    value: recordText(cookie, text),
+  });
+  const now = (): { now: number } => ({ now: Date.now() });
+
+  function* replaced(id: string, { session, text, seen }: Write): Steps<Seen | "gone"> {
+    const { cookie } = session as LegacyRecord;
+    const key = prefix + id;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const known = tries === 0 && seen.merged !== true;
+      const base = known ? seen.stored : yield* settled(store.read(key, { ...now(), fresh: true }));
+      if (base === undefined) return "gone";
+      const merged = known ? text : mergedText(seen.text ?? "{}", text, base);
+      const stored = storedAs(cookie, merged);
+      const outcome = yield* settled(store.update(key, stored, base, now()));
+      if (outcome === "gone") return "gone";
+      if (outcome === "ok") return { ...seenOf(stored, text, cookie), merged: merged !== text };
+    }
+    throw new ConflictError("retries");
+  }
+
+  function* put(id: string, session: object, text: string): Steps<Seen> {
+    const { cookie } = session as LegacyRecord;
+    const key = prefix + id;
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const stored = storedAs(cookie, text);
+      if (yield* settled(store.create(key, stored, now()))) return seenOf(stored, text, cookie);
+      const base = yield* settled(store.read(key, { ...now(), fresh: true }));
+      if (base !== undefined && (yield* settled(store.update(key, stored, base, now()))) === "ok") {
+        return seenOf(stored, text, cookie);
+      }
+    }
+    throw new ConflictError("retries");
+  }
+
+  function* touched(id: string, write: Write): Steps<void> {
+    const { cookie } = write.session as LegacyRecord;
+    const { stored, cookie: kept } = write.seen;
+    const end = endOf(cookie, ttl);
+    // A touch only prolongs: another cookie, or an earlier end, has to be written.
+    const prolongs = stored !== undefined && end >= stored.expiresAt && sameCookie(kept, cookie as LegacyRecord);
+    if (prolongs) yield* settled(store.touch(prefix + id, end, now()));
+    else yield* replaced(id, { ...write, text: write.seen.text ?? write.text });
+  }
+
+  function found(stored: StoredRecord | undefined): Found | undefined {
+    if (stored === undefined) return undefined;
+    const record = recordOf(stored);
+    const { cookie } = record;
+    return { record, seen: { text: textIn(stored.value), cookie: cookie as LegacyRecord, stored } };
+  }
+
+  return {
+    touches: true,
+    nothing: () => NO_ONE,
+    get: (id) => chain(store.read(prefix + id, now()), found),
+    set: (id, write) => run(write.seen.stored === undefined ? put(id, write.session, write.text) : replaced(id, write)),
+    put: (id, session, text) => run(put(id, session, text)),
+    touch: (id, write) => run(touched(id, write)),
+    destroy: (id) => chain(store.delete(prefix + id, now()), () => undefined),
+  };
+}
+
+function seenOf(stored: StoredRecord, text: string, cookie: unknown): Seen {
+  return { text, stored, cookie: { ...(cookie as LegacyRecord) } };
+}
+
+/** When a record ends: with its cookie, else after `ttl`. */
+function endOf(cookie: unknown, ttl: number): number {
+  const { expires } = (cookie ?? {}) as { expires?: unknown };
+  const end =
+    typeof expires === "string" ? Date.parse(expires) : expires instanceof Date ? expires.getTime() : Number.NaN;
+  return Number.isNaN(end) ? Date.now() + ttl : end;
+}
+
+/** The written form of a session, which is that of express-session: the cookie first. */
+function recordText(cookie: unknown, text: string): string {
+  if (cookie === undefined) return text;
+  return `{"cookie":${JSON.stringify(cookie)}${text === "{}" ? "" : ","}${text.slice(1)}`;
+}
+
+/** The record of a value. Its cookie ends when the store says: a touch changes nothing else. */
+export function recordOf({ value, expiresAt }: StoredRecord): LegacyRecord {
+  const record = parseJson(value) as Record<string, unknown>;
+  const { cookie } = record;
+  const expires = isPlainObject(cookie) ? cookie["expires"] : undefined;
+  if (typeof expires === "string" && Date.parse(expires) !== expiresAt) {
+    (cookie as Record<string, unknown>)["expires"] = new Date(expiresAt).toISOString();
+  }
+  return record;
+}
+
+const COOKIE_FIRST = '{"cookie":{';
+const [QUOTE, COMMA, BACKSLASH, CLOSING_BRACE] = [0x22, 0x2c, 0x5c, 0x7d];
+
+/** The part of a written form that is the data: found, and not made. Undefined where it is not where it should be. */
+function textIn(value: string): string | undefined {
+  if (!value.startsWith(COOKIE_FIRST)) return undefined;
+  const end = endOfCookie(value);
+  if (end === value.length - 1) return "{}";
+  return value.charCodeAt(end) === COMMA ? `{${value.slice(end + 1)}` : undefined;
+}
+
+/** Cookies have no objects in them. Where a text in one has a backslash, which none needs, the end is not looked for. */
+function endOfCookie(value: string): number {
+  let quoted = false;
+  for (let at = COOKIE_FIRST.length; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (code === BACKSLASH) break;
+    if (code === QUOTE) quoted = !quoted;
+    else if (code === CLOSING_BRACE && !quoted) return at + 1;
+  }
+  return -1;
+}
+
+/** What this request changed, on what others have written. */
+function mergedText(before: string, after: string, base: StoredRecord): string {
+  const { cookie: _, ...theirs } = recordOf(base);
+  const verb = difference(parseJson(before), parseJson(after));
+  if (verb.kind !== "patch") return after;
+  const merged: Record<string, unknown> = { ...theirs, ...verb.changed };
+  for (const key of verb.removed) delete merged[key];
+  return JSON.stringify(merged);
+}
+
+const ATTRIBUTES = [
+  "originalMaxAge",
+  "path",
+  "domain",
+  "secure",
+  "httpOnly",
+  "sameSite",
+  "partitioned",
+  "priority",
+] as const;
+
+function sameCookie(kept: LegacyRecord | undefined, cookie: LegacyRecord): boolean {
+  return kept !== undefined && ATTRIBUTES.every((name) => (kept[name] ?? undefined) === (cookie[name] ?? undefined));
+}
