@@ -9,7 +9,10 @@ const config: ViteUserConfig = defineConfig({
       { find: /^coatcheck\/csrf$/, replacement: source("csrf/csrf.ts") },
       { find: /^coatcheck\/testing$/, replacement: source("testing/index.ts") },
       { find: /^coatcheck\/((?:compat|store)\/.+)$/, replacement: source("$1.ts") },
-      { find: /^coatcheck\/(express|express-session|fastify|fetch|hono|koa|node)$/, replacement: source("adapter/$1.ts") },
+      {
+        find: /^coatcheck\/(express|express-session|fastify|fetch|hono|koa|node)$/,
+        replacement: source("adapter/$1.ts"),
+      },
     ],
   },
   test: {

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { cookie, defineSession, type SessionDefinition, type SessionStore } from "coatcheck";
 import { sessions } from "coatcheck/express";
+import { session as dropInSession, toExpressStore } from "coatcheck/express-session";
 import { directoryStore } from "coatcheck/store/directory";
 import { memoryStore } from "coatcheck/store/memory";
 import type { RequestHandler } from "express";
@@ -22,6 +23,7 @@ export interface OursOptions {
 
 /** The handlers of a subject of ours; undefined when the name is of another. */
 export async function ours(name: string, options: OursOptions): Promise<Handlers | undefined> {
+  if (name === "drop-in") return dropIn(options);
   if (name === "sealed" || name === "sealed-cold") return handlersOf(sealed());
   const store = await storeOf(name, options.folder);
   return store === undefined ? undefined : handlersOf(byId(options.wrap?.(store) ?? store));
@@ -33,6 +35,27 @@ async function storeOf(name: string, folder: string): Promise<SessionStore | und
   if (name !== "sqlite") return undefined;
   const { sqliteStore } = await import("coatcheck/store/sqlite");
   return sqliteStore(join(folder, "sessions.db"));
+}
+
+/** Written as the application for express-session is. */
+function dropIn({ wrap }: OursOptions): Handlers {
+  const secret = randomBytes(32).toString("base64url");
+  const store = wrap === undefined ? undefined : toExpressStore(wrap(memoryStore()));
+  const sessionsOf = dropInSession<BenchData>({ secret, resave: false, saveUninitialized: false, store });
+  return {
+    middleware: sessionsOf as RequestHandler,
+    seed(req, res) {
+      Object.assign(sessionsOf.from(req), newData());
+      res.end("seeded");
+    },
+    read: (req, res) => void res.end(sessionsOf.from(req).user),
+    write(req, res) {
+      const data = sessionsOf.from(req);
+      data.count = (data.count ?? 0) + 1;
+      res.end(String(data.count));
+    },
+    count: (req, res) => void res.end(String(sessionsOf.from(req).count)),
+  };
 }
 
 function byId(store: SessionStore): SessionDefinition<BenchData> {

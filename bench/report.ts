@@ -90,7 +90,10 @@ function cells({ label, route, subject, cost, over, ratio, peer, target, met, ou
   if (subject === "bare") return [...start, "", "", "", "", "", ""];
   const own = [signed(over.best), signed(over.median), range(over, signed)];
   const shown = ratio === undefined ? ["", ""] : [`${fraction(ratio.best)} of ${peer}`, range(ratio, fraction)];
-  const aim = route === "untouched" && ours ? `≤ +${UNTOUCHED_TARGET} µs` : target && `≤ ${fraction(target)}`;
+  const aim =
+    route === "untouched" && ours && target === undefined
+      ? `≤ +${UNTOUCHED_TARGET} µs`
+      : target && `≤ ${fraction(target)}`;
   return [
     ...start,
     ...own,

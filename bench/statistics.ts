@@ -78,7 +78,7 @@ export function rowOf({ name, label, ours, peer, target }: Subject, route: Route
 }
 
 function isMet(route: Route, over: Spread, ratio: Spread | undefined, aim: number | undefined): boolean | undefined {
-  if (route === "untouched") return over.best <= UNTOUCHED_TARGET;
+  if (route === "untouched" && aim === undefined) return over.best <= UNTOUCHED_TARGET;
   return aim === undefined || ratio === undefined ? undefined : ratio.best <= aim;
 }
 

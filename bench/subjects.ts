@@ -40,6 +40,7 @@ export const CONTROL_MICROS = 20;
 const BY_ID = { ours: true, byValue: false, sessions: USUAL, peer: "express-session" } as const;
 const SEALED = { ours: true, byValue: true, peer: "iron-session" } as const;
 const PEER = { ours: false, byValue: false, sessions: USUAL } as const;
+const THIRD = { untouched: 1 / 3, read: 1 / 3, write: 1 / 3 };
 const SIXTH = { read: 1 / 6, write: 1 / 6 };
 const TWENTIETH = { read: 1 / 20, write: 1 / 20 };
 
@@ -49,6 +50,7 @@ export const SUBJECTS: readonly Subject[] = [
   { ...PEER, name: "control", label: `Express, busy for ${CONTROL_MICROS} µs`, routes: ["read"] },
   { ...BY_ID, name: "memory", label: "coatcheck, by id, memory", target: SIXTH },
   { ...PEER, name: "express-session", label: "express-session, memory" },
+  { ...BY_ID, name: "drop-in", label: "coatcheck/express-session, memory", target: THIRD },
   { ...SEALED, name: "sealed", label: "coatcheck, sealed, same cookies again", sessions: USUAL, target: TWENTIETH },
   {
     ...SEALED,

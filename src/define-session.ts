@@ -181,8 +181,16 @@ function commonParts(
     policy: policyOf(options, kind === "by id" ? DEFAULTS.byId : DEFAULTS.byValue),
     shape: shapeOf(schema, migrate),
     events: sessionEvents(name, () => clock.now()),
-    transports: transportsOf(options).map((transport) => transport.bind({ name, byValue: kind === "by value" })),
+    transports: boundTransports(options, kind === "by value"),
   };
+}
+
+function boundTransports(options: SessionOptions, byValue: boolean): readonly BoundTransport[] {
+  const bound = transportsOf(options).map((transport) => transport.bind({ name: options.name, byValue }));
+  const names = bound.flatMap((transport) => transport.names);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new TypeError(`transport must not have two that use ${twice}`);
+  return bound;
 }
 
 function transportsOf({ transport = cookie() }: SessionOptions): readonly Transport[] {

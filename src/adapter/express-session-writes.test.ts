@@ -356,6 +356,10 @@ describe("logging out wins over a save that is under way", () => {
     "a store of ours": () => toExpressStore(memoryStore()),
     "a store of ours, given as it is": () => memoryStore(),
     "a store of ours that answers later": () => toExpressStore(later()),
+    "a store of ours that cannot tell gone from conflict": () => {
+      const store = memoryStore();
+      return { ...store, update: (...args) => (store.update(...args) === "ok" ? "ok" : "conflict") };
+    },
     "a store for express-session, within one process": () => new GatedStore(),
   };
 
@@ -376,9 +380,14 @@ describe("logging out wins over a save that is under way", () => {
 
   test("a save that has begun when the session is ended does not outlive it", async () => {
     const store = new GatedStore();
+    let ending: () => void = () => {};
+    const isEnding = new Promise<void>((resolve) => (ending = resolve));
     const handler: Handler = async (req, res) => {
-      if (req.url === "/out") await req.session.destroy();
-      else req.session["at"] = String(Math.random());
+      if (req.url === "/out") {
+        const ended = req.session.destroy();
+        ending();
+        await ended;
+      } else req.session["at"] = String(Math.random());
       res.end();
     };
     await withSession({ store }, handler, async ({ ask: visit }) => {
@@ -387,6 +396,7 @@ describe("logging out wins over a save that is under way", () => {
       const saving = visit({ cookie });
       const write = await store.held("set");
       const out = visit({ path: "/out", cookie });
+      await isEnding;
       await turns();
       write();
       await Promise.all([saving, out]);
@@ -454,14 +464,17 @@ describe("saves of one session that meet, in a store of ours", () => {
     });
   });
 
-  test("what was saved by hand is not taken back by the end of the request", async () => {
+  test.each([
+    [["between1"], 1],
+    [["between1", "between2"], 2],
+  ])("%s, saved meanwhile by others, is not taken back by the end of the request", async (others, times) => {
     let between: () => Promise<unknown> = async () => undefined;
     const handler: Handler = async (req, res) => {
       if (req.url === "/outer") {
         await between();
         req.session["a"] = 1;
         await req.session.save();
-        await between();
+        if (times > 1) await between();
         req.session["b"] = 2;
       } else req.session[(req.url ?? "").slice(1)] = true;
       res.end(Object.keys(req.session).toSorted().join());
@@ -471,7 +484,9 @@ describe("saves of one session that meet, in a store of ours", () => {
       let count = 0;
       between = async () => await visit({ path: `/between${++count}`, cookie });
       await visit({ path: "/outer", cookie });
-      expect((await visit({ path: "/last", cookie })).body).toBe("a,b,between1,between2,cookie,first,last");
+      expect((await visit({ path: "/last", cookie })).body).toBe(
+        ["a", "b", ...others, "cookie", "first", "last"].join(),
+      );
     });
   });
 });
@@ -499,6 +514,45 @@ describe("beside others", () => {
       expect(first.setCookies.length).toBe(2);
       const cookie = first.setCookies.map((line) => line.split(";")[0]).join("; ");
       expect((await visit({ cookie })).body).toBe('["old","new"]');
+    });
+  });
+
+  test("clients move from the drop-in to a definition, request by request, and out again", async () => {
+    const user = defineSession<{ cart: string[] }>({
+      name: "user",
+      store: memoryStore(),
+      transport: cookieTransport({ secure: false }),
+    });
+    const legacy = session<{ userId: string; cart: string[] }>({ ...OPTIONS, store: new GatedStore() });
+    const before = express()
+      .use(legacy)
+      .use(((req, res) => {
+        Object.assign(legacy.from(req), { userId: "ada", cart: ["apple"] });
+        res.end();
+      }) as RequestHandler);
+    const after = express()
+      .use(sessions(user), legacy)
+      .use((async (req, res) => {
+        const old = legacy.from(req);
+        const current = await user.from(req);
+        if (old.userId !== undefined && current.isNew) {
+          current.set({ cart: old.cart ?? [] });
+          current.authenticate(old.userId);
+        }
+        res.json([old.userId, current.subject, current.data?.cart]);
+      }) as RequestHandler);
+    let cookie: string | undefined;
+    await serving(before, async ({ ask: visit }) => void ({ cookie } = await visit()));
+    await serving(after, async ({ ask: visit }) => {
+      const moved = await visit({ cookie });
+      expect(JSON.parse(moved.body)).toEqual(["ada", "ada", ["apple"]]);
+      expect(JSON.parse((await visit({ cookie: `${cookie}; ${moved.cookie}` })).body)).toEqual([
+        "ada",
+        "ada",
+        ["apple"],
+      ]);
+      expect(await user.manager.count()).toBe(1);
+      expect(JSON.parse((await visit({ cookie: moved.cookie })).body)).toEqual([null, "ada", ["apple"]]);
     });
   });
 

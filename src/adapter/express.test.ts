@@ -25,6 +25,35 @@ afterEach(async () => {
   expect(rejections.splice(0)).toEqual([]);
 });
 
+test.each(["end", "write"] as const)(
+  "P20: nothing of a handler that looked %s up early goes out after a failed commit, however late the error page is",
+  async (method) => {
+    const store = slowStore();
+    breakStore(store, "create");
+    const user = kitSession(store);
+    const app = express();
+    app.use(sessions(user));
+    app.get("/", async (req, res) => {
+      const early = (res[method] as (chunk: string) => unknown).bind(res);
+      (await user.from(req)).authenticate("ada");
+      res.write("<html>");
+      await turn();
+      await turn();
+      await turn();
+      early("welcome ada");
+    });
+    const page: ErrorRequestHandler = async (error: { status?: number }, _req, res, _next) => {
+      for (let turns = 0; turns < 10; turns++) await turn();
+      res.status(error.status ?? 500).send("error page");
+    };
+    app.use(page);
+    await serving(app, async (agent) => {
+      const response = await agent.fetch("/");
+      expect([response.status, await response.text()]).toEqual([503, "error page"]);
+    });
+  },
+);
+
 async function serving(app: Express, work: (agent: SessionAgent) => Promise<void>): Promise<void> {
   const server = createServer(app as unknown as RequestListener).listen(0, "127.0.0.1");
   await once(server, "listening");

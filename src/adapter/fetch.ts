@@ -44,14 +44,20 @@ export function withSessions<Rest extends readonly unknown[]>(
     const outer = exchangeOf(request);
     if (outer !== undefined) {
       outer.install(managers);
-      return await handler(request, ...rest);
+      return await handler(seenOf(outer, request), ...rest);
     }
     const view = new WebRequestView(request);
     const exchange = (request[EXCHANGE] = new Exchange(view, managers, view));
-    const seen: Request & ExchangeCarrier = view.rest;
-    seen[EXCHANGE] = exchange;
-    return await answered(exchange, () => handler(seen, ...rest));
+    return await answered(exchange, () => handler(seenOf(exchange, request), ...rest));
   };
+}
+
+/** The request without tokens in its URL. */
+function seenOf(exchange: Exchange, request: Request): Request {
+  const { view } = exchange;
+  if (!(view instanceof WebRequestView)) return request;
+  (view.rest as ExchangeCarrier)[EXCHANGE] = exchange;
+  return view.rest;
 }
 
 async function answered(exchange: Exchange, handle: () => Response | Promise<Response>): Promise<Response> {

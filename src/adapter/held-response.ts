@@ -11,16 +11,25 @@ import type { Http2ServerResponse } from "node:http2";
 import { isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import { EXCHANGE, Exchange, type ExchangeHooks, type ExchangeManager } from "../session/exchange.ts";
 import { errorAnswer } from "./error-answer.ts";
-import { edit, restore, setFromWriteHead, snapshotOf, type Head, type Snapshot } from "./node-head.ts";
+import {
+  freeze,
+  hold,
+  holdEarly,
+  letGo,
+  methodsOf,
+  thaw,
+  type AnyResponse,
+  type EarlyMethod,
+  type EarlyMethods,
+  type HeldMethod,
+  type Holder,
+  type Methods,
+} from "./held-methods.ts";
+import { edit, restore, setFromWriteHead, snapshotOf, type Snapshot } from "./node-head.ts";
 import { NodeRequestView, type NodeRequest } from "./node-request.ts";
 
 /** A response of `node:http`, `node:https` or `node:http2`. */
 export type NodeResponse = ServerResponse | Http2ServerResponse;
-
-type HeldMethod = "writeHead" | "write" | "end" | "flushHeaders";
-type Methods = { readonly [Method in HeldMethod]: (...args: unknown[]) => unknown };
-type EarlyMethod = Exclude<HeldMethod, "flushHeaders">;
-type EarlyMethods = Pick<Methods, EarlyMethod>;
 
 /** A call that waits for the commit, and the methods by which it will be made. */
 interface Waiting {
@@ -29,22 +38,8 @@ interface Waiting {
   readonly by: Partial<Methods> | undefined;
 }
 
-/** The part of both kinds of response that is used here. */
-interface AnyResponse extends Head {
-  readonly writableEnded: boolean;
-  emit(event: "drain"): boolean;
-  destroy(error?: Error): unknown;
-  writeHead(...args: unknown[]): unknown;
-  write(...args: unknown[]): boolean;
-  end(...args: unknown[]): unknown;
-  flushHeaders(): void;
-  [HELD]?: HeldResponse;
-}
-
-const HELD: unique symbol = Symbol("coatcheck.held");
-
 /** A request while sessions are in use: what transports see of it, and the hand on its response. */
-export class HeldResponse extends NodeRequestView implements ExchangeHooks {
+export class HeldResponse extends NodeRequestView implements ExchangeHooks, Holder {
   readonly #res: AnyResponse;
   /** Told of every error that ends the request here. */
   readonly #onError: (error: unknown) => void;
@@ -86,12 +81,7 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
   begin(managers: readonly ExchangeManager[]): void {
     const outer = this.req[EXCHANGE];
     if (outer !== undefined) return outer.install(managers);
-    const res = this.#res;
-    this.#first = { writeHead: res.writeHead, write: res.write, end: res.end };
-    res[HELD] = this;
-    res.writeHead = EARLY.writeHead;
-    res.write = EARLY.write;
-    res.end = EARLY.end;
+    this.#first = holdEarly(this.#res, this);
     this.req[EXCHANGE] = this.#exchange = new Exchange(this, managers, this);
   }
 
@@ -109,8 +99,8 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
     if (this.#original !== undefined) return;
     if (res.headersSent) return this.#release("released");
     this.#before = snapshotOf(res, this.http2);
-    this.#original = { writeHead: res.writeHead, write: res.write, end: res.end, flushHeaders: res.flushHeaders };
-    Object.assign(res, HOLDING);
+    this.#original = methodsOf(res, this.#first as EarlyMethods);
+    hold(res);
   }
 
   override stripped(strip: (target: string) => string): void {
@@ -133,8 +123,11 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
    * does: it is held as any other. All other calls come through here on their way to Node.
    */
   sendEarly(method: EarlyMethod, args: unknown[]): unknown {
-    const held = (this.#phase === "open" && this.#original !== undefined) || this.#phase === "committing";
-    if (!held) return this.#first?.[method].apply(this.#res, args);
+    const touched = this.#original !== undefined;
+    const held = (this.#phase === "open" && touched) || this.#phase === "committing";
+    // After a failed commit, unless others have patched the response: then such calls may be theirs, for the error page.
+    const leftover = this.#phase === "failed" && touched && this.#original?.end === this.#first?.end;
+    if (!held && !leftover) return this.#first?.[method].apply(this.#res, args);
     return this.send(method, method === "writeHead" ? setFromWriteHead(this.#res, args) : args, this.#first);
   }
 
@@ -214,7 +207,7 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
   #freeze(committed: PromiseLike<unknown>): void {
     this.#phase = "committing";
     this.#status = this.#res.statusCode;
-    Object.defineProperties(this.#res, FROZEN);
+    freeze(this.#res);
     // What the handler passed is looked at by Node only now: that may throw, too.
     committed.then(() => this.#resume()).then(undefined, (error: unknown) => this.#giveUp(error));
   }
@@ -252,8 +245,9 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
   }
 
   #release(phase: "released" | "failed"): void {
-    if (this.#phase === "committing") for (const name of FROZEN_NAMES) Reflect.deleteProperty(this.#res, name);
+    if (this.#phase === "committing") thaw(this.#res);
     this.#phase = phase;
+    if (phase === "released" && this.#original !== undefined) letGo(this.#res, this.#original);
     this.#exchange?.close();
   }
 
@@ -299,7 +293,7 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
     this.#ended = false;
     if (!res.headersSent) {
       this.#restore();
-      Object.assign(res, HOLDING);
+      hold(res);
       this.#owing = true;
       this.#kept = res.getHeaderNames().length;
     }
@@ -333,63 +327,6 @@ export class HeldResponse extends NodeRequestView implements ExchangeHooks {
   #restore(): void {
     restore(this.#res, this.#before);
   }
-}
-
-const EARLY = {
-  writeHead(this: AnyResponse, ...args: unknown[]): unknown {
-    return this[HELD]?.sendEarly("writeHead", args);
-  },
-  write(this: AnyResponse, ...args: unknown[]): boolean {
-    return this[HELD]?.sendEarly("write", args) as boolean;
-  },
-  end(this: AnyResponse, ...args: unknown[]): unknown {
-    return this[HELD]?.sendEarly("end", args);
-  },
-};
-
-const HOLDING = {
-  writeHead(this: AnyResponse, ...args: unknown[]): unknown {
-    const held = this[HELD] as HeldResponse;
-    if (held.headSent) throw headersSentError(held.http2);
-    return held.send("writeHead", setFromWriteHead(this, args));
-  },
-  write(this: AnyResponse, ...args: unknown[]): boolean {
-    return this[HELD]?.send("write", args) as boolean;
-  },
-  end(this: AnyResponse, ...args: unknown[]): unknown {
-    return this[HELD]?.send("end", args);
-  },
-  flushHeaders(this: AnyResponse): void {
-    this[HELD]?.send("flushHeaders", []);
-  },
-};
-
-const FROZEN: PropertyDescriptorMap = {
-  ...Object.fromEntries(
-    ["setHeader", "appendHeader", "setHeaders", "removeHeader"].map((name) => [
-      name,
-      { configurable: true, value: refuse },
-    ]),
-  ),
-  // What middleware that patches `write` and `end` calls to be sure that the head is written.
-  _implicitHeader: { configurable: true, value: () => {} },
-  headersSent: { configurable: true, get: () => true },
-  writableEnded: { configurable: true, get: isEnded },
-};
-const FROZEN_NAMES = Object.keys(FROZEN);
-
-function isEnded(this: AnyResponse): boolean {
-  return this[HELD]?.ended === true;
-}
-
-function refuse(this: AnyResponse): never {
-  throw headersSentError(this[HELD]?.http2 === true);
-}
-
-/** What Node itself throws. */
-function headersSentError(http2: boolean): Error {
-  const error = new Error("Cannot set headers after they are sent to the client");
-  return Object.assign(error, { code: http2 ? "ERR_HTTP2_HEADERS_SENT" : "ERR_HTTP_HEADERS_SENT" });
 }
 
 /** What is not sent has no one to report to: its sender goes on, and learns of the end by the response's events. */

@@ -62,14 +62,15 @@ export function sessions(...definitions: readonly InstalledDefinition[]): HonoMi
     const outer = exchangeOf(c);
     if (outer !== undefined) {
       outer.install(managers);
+      show(c, outer);
       await next();
       return;
     }
     const view = new HonoView(c);
     const exchange = new Exchange(view, managers, view);
-    if (c.req.raw !== view.rest) c.req.raw = view.rest;
     // Some middleware gives `c.req` another raw request.
-    (c as ExchangeCarrier)[EXCHANGE] = (c.req.raw as ExchangeCarrier)[EXCHANGE] = exchange;
+    (c as ExchangeCarrier)[EXCHANGE] = exchange;
+    show(c, exchange);
     try {
       await next();
     } catch (thrown) {
@@ -79,6 +80,14 @@ export function sessions(...definitions: readonly InstalledDefinition[]): HonoMi
     }
     await answered(c, exchange, view);
   };
+}
+
+/** Gives the handler the request without tokens in its URL. */
+function show(c: HonoContext, exchange: Exchange): void {
+  const { view } = exchange;
+  if (!(view instanceof WebRequestView)) return;
+  if (c.req.raw.url !== view.rest.url) c.req.raw = view.rest;
+  (c.req.raw as ExchangeCarrier)[EXCHANGE] = exchange;
 }
 
 async function answered(c: HonoContext, exchange: Exchange, view: HonoView): Promise<void> {
@@ -134,9 +143,17 @@ class HonoView extends WebRequestView implements ExchangeHooks {
     this.#c = c;
   }
 
+  override get peer(): string | undefined {
+    return this.#socket?.remoteAddress;
+  }
+
   override get certificate(): string | undefined {
-    const { incoming } = (this.#c.env ?? {}) as { incoming?: { socket?: unknown } };
-    return certificateOf(incoming?.socket);
+    return certificateOf(this.#socket);
+  }
+
+  /** On Node, the connection. */
+  get #socket(): { readonly remoteAddress?: string } | undefined {
+    return ((this.#c.env ?? {}) as { incoming?: { socket?: { remoteAddress?: string } } }).incoming?.socket;
   }
 
   override stripped(strip: (target: string) => string): void {

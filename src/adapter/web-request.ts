@@ -57,11 +57,27 @@ export class WebRequestView implements RequestView {
   }
 }
 
-/** The same request for another URL. */
-function withUrl({ method, headers, body, signal }: Request, url: string): Request {
-  // What Node's types do not know: a body that is read while the answer is written.
-  const init: RequestInit & { duplex?: "half" } = body === null ? {} : { body, duplex: "half" };
-  return new Request(url, { ...init, method, headers, signal });
+/** The same request for another URL: a copy, or where that cannot be made (its body was read, say) a mask. */
+function withUrl(request: Request, url: string): Request {
+  try {
+    if (request.bodyUsed) return masked(request, url);
+    // What Node's types do not know: a body that is read while the answer is written.
+    const init: RequestInit & { duplex?: "half" } = request.body === null ? {} : { body: request.body, duplex: "half" };
+    const { method, headers, signal, redirect } = request;
+    return new Request(url, { ...init, method, headers, signal, redirect });
+  } catch {
+    return masked(request, url);
+  }
+}
+
+function masked(request: Request, url: string): Request {
+  return new Proxy(request, {
+    get(target, key) {
+      if (key === "url") return url;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 /** Applies header edits. Throws a `TypeError` when these headers cannot be changed. */

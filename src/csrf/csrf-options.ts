@@ -98,7 +98,7 @@ export function guardPolicy(options: CsrfOptions): GuardPolicy {
     session,
     trusted: originsOf(trustedOrigins),
     trustProxy,
-    token: placesOf(options.token ?? {}),
+    token: placesOf(options.token === undefined ? {} : options.token),
     nonBrowser: typeof nonBrowser === "function" ? nonBrowser : () => nonBrowser === "allow",
     onRefused: (error: CsrfError, request: SessionRequest) => tell(options, error, request),
   });
@@ -122,6 +122,9 @@ function placesOf(places: CsrfTokenPlaces): ResolvedPlaces {
   const { header = "X-CSRF-Token", field = "_csrf" } = places;
   if (typeof header !== "string" || !/^[\w!#$%&'*+.^`|~-]+$/.test(header)) {
     throw new TypeError("token.header must be the name of a request header");
+  }
+  if (/^(?:cookie|origin|sec-fetch-site|host)$/i.test(header)) {
+    throw new TypeError(`token.header must be a header of its own: browsers send ${header} by themselves`);
   }
   if (typeof field !== "string" || field === "") throw new TypeError("token.field must be the name of a form field");
   if (places.read !== undefined && typeof places.read !== "function") {

@@ -116,7 +116,7 @@ describe("method × Sec-Fetch-Site × Origin × token × nonBrowser", async () =
     again: "pass",
     foreign: "token-invalid",
     garbage: "token-invalid",
-    empty: "token-invalid",
+    empty: "token-missing",
     truncated: "token-invalid",
     padded: "token-invalid",
     twice: "token-invalid",

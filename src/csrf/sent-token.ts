@@ -14,8 +14,13 @@ export function sentToken(
   request: SessionRequest,
   view: RequestView,
 ): MaybePromise<string | undefined> {
-  const sent = view.header(places.header) ?? fieldOf(bodyOf(request), places.field);
+  const sent = filled(view.header(places.header)) ?? filled(fieldOf(bodyOf(request), places.field));
   return sent ?? chain(places.read(request), (found) => (typeof found === "string" ? found : undefined));
+}
+
+/** A place that is there and empty has no token. */
+function filled(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
 }
 
 /** What the framework made of the body, if it did. Koa's `ctx.body` is what is answered, so its request comes first. */

@@ -132,7 +132,10 @@ export function cookieOf(record: { readonly cookie?: unknown }): Cookie {
   const kept = record.cookie as CookieData;
   // Read before anything else, so that a record without a cookie is an error that says so.
   const expires: unknown = kept.expires;
-  const cookie = new Cookie(kept);
+  const cookie = new Cookie();
+  for (const key in kept) {
+    if (key !== "expires" && key !== "data") (cookie as unknown as Record<string, unknown>)[key] = kept[key as never];
+  }
   cookie._expires = typeof expires === "string" ? new Date(expires) : (expires as Date | null | undefined);
   cookie.originalMaxAge = kept.originalMaxAge;
   return cookie;

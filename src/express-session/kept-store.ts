@@ -19,7 +19,7 @@ import { addMethods, Store, type ExpressStore } from "./store.ts";
 export interface ToExpressStoreOptions {
   /** What the keys of the records begin with. Default `"express-session/"`. */
   readonly prefix?: string | undefined;
-  /** How long a session whose cookie has no `maxAge` is kept after its last use. Default one day. */
+  /** How long a session whose cookie has no `maxAge` is kept after its last use, to a tenth. Default one day. */
   readonly ttl?: Duration | undefined;
 }
 

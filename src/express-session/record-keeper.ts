@@ -16,7 +16,7 @@ import type { Found, LegacyRecord, Seen, StoreKeeper, Write } from "./keeper.ts"
 export interface RecordOptions {
   /** What their keys begin with. */
   readonly prefix: string;
-  /** How long a session without an end of its own is kept after its last use, in milliseconds. */
+  /** How long a session whose cookie has no end is kept after its last use, at least, in milliseconds. */
   readonly ttl: number;
 }
 
@@ -72,11 +72,13 @@ export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions
   function* touched(id: string, write: Write): Steps<void> {
     const { cookie } = write.session as LegacyRecord;
     const { stored, cookie: kept } = write.seen;
-    const end = endOf(cookie, ttl);
     // A touch only prolongs: another cookie, or an earlier end, has to be written.
-    const prolongs = stored !== undefined && end >= stored.expiresAt && sameCookie(kept, cookie as LegacyRecord);
-    if (prolongs) yield* settled(store.touch(prefix + id, end, now()));
-    else yield* replaced(id, { ...write, text: write.seen.text ?? write.text });
+    const isSame = stored !== undefined && sameCookie(kept, cookie as LegacyRecord);
+    const end = cookieEnd(cookie);
+    if (isSame && end === undefined && stored.expiresAt >= Date.now() + ttl) return;
+    if (isSame && (end === undefined || end >= stored.expiresAt)) {
+      yield* settled(store.touch(prefix + id, endOf(cookie, ttl), now()));
+    } else yield* replaced(id, { ...write, text: write.seen.text ?? write.text });
   }
 
   function found(stored: StoredRecord | undefined): Found | undefined {
@@ -101,12 +103,19 @@ function seenOf(stored: StoredRecord, text: string, cookie: unknown): Seen {
   return { text, stored, cookie: { ...(cookie as LegacyRecord) } };
 }
 
+/** How much longer than `ttl` records are kept, so that only one use in a tenth of it has to write, as by P2. */
+const STRETCH = 1.1;
+
 /** When a record ends: with its cookie, else after `ttl`. */
 function endOf(cookie: unknown, ttl: number): number {
+  return cookieEnd(cookie) ?? Date.now() + Math.floor(ttl * STRETCH);
+}
+
+function cookieEnd(cookie: unknown): number | undefined {
   const { expires } = (cookie ?? {}) as { expires?: unknown };
   const end =
     typeof expires === "string" ? Date.parse(expires) : expires instanceof Date ? expires.getTime() : Number.NaN;
-  return Number.isNaN(end) ? Date.now() + ttl : end;
+  return Number.isNaN(end) ? undefined : end;
 }
 
 /** The written form of a session, which is that of express-session: the cookie first. */

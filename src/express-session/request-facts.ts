@@ -44,8 +44,11 @@ const MOST_COOKIES = 4;
 /** The ids that a request came with, properly signed, in the order of their cookies. */
 export function idsIn(req: IncomingMessage, name: string, signer: Signer): readonly string[] {
   const { cookies, signedCookies } = req as Decorated;
-  const values = readCookie(req.headers.cookie, name, MOST_COOKIES);
-  const ids = values.flatMap((value) => signer.read(value) || []);
+  const ids: string[] = [];
+  for (const value of readCookie(req.headers.cookie, name, MOST_COOKIES)) {
+    const id = signer.read(value);
+    if (id) ids.push(id);
+  }
   if (ids.length > 0) return ids;
   // What cookie-parser left, where something has taken the header away.
   const signed = signedCookies?.[name];

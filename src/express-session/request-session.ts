@@ -79,21 +79,23 @@ export class RequestSession implements ExchangeManager, LoadedSession, SessionKe
     const ids = idsIn(this.#req, this.#settings.name, this.#signer);
     this.#cookieId = ids[0];
     this.#req.sessionID = ids[0];
-    if (ids.length > 0) return run(this.#loaded(ids));
-    this.#begin();
-    return this;
+    return this.#loaded(ids, 0);
   }
 
-  *#loaded(ids: readonly string[]): Steps<LoadedSession> {
-    for (const id of ids) {
-      const found = yield* settled(this.#within("read", () => this.#settings.keeper.get(id)));
-      if (found === undefined) continue;
+  /** The session of the first id that has one; else a new one. */
+  #loaded(ids: readonly string[], at: number): MaybePromise<LoadedSession> {
+    const id = ids[at];
+    if (id === undefined) {
+      this.#begin();
+      return this;
+    }
+    const reading = this.#within("read", () => this.#settings.keeper.get(id));
+    return chain(reading, (found) => {
+      if (found === undefined) return this.#loaded(ids, at + 1);
       this.#cookieId = id;
       this.#inflate(id, found);
       return this;
-    }
-    this.#begin();
-    return this;
+    });
   }
 
   #begin(): void {
@@ -167,63 +169,69 @@ export class RequestSession implements ExchangeManager, LoadedSession, SessionKe
   // --- before the response ------------------------------------------------------------------------------------------
 
   commit(): MaybePromise<CommitResult> {
-    const committing = run(this.#committed());
+    const committing = chain(this.#current(), (session) => this.#committed(session));
     this.#committing = committing;
     return committing;
   }
 
-  *#committed(): Steps<CommitResult> {
-    const session = yield* this.#current();
+  #committed(session: Session | undefined): MaybePromise<CommitResult> {
     if (session === undefined) return NOTHING;
     if (!this.#touched) session.touch();
     this.#touched = true;
     const text = dataText(session);
     const line = this.#cookieLine(session, text);
-    if (this.#shouldSave(session, text)) yield* this.#saving(session, text);
-    else if (this.#cookieId === this.#req.sessionID) yield* this.#touching(session, text);
-    return line === undefined || this.#lost === session.id ? NOTHING : { outcome: "written", edits: [line] };
+    return chain(this.#kept(session, text), () =>
+      line === undefined || this.#lost === session.id ? NOTHING : { outcome: "written", edits: [line] },
+    );
+  }
+
+  #kept(session: Session, text: string): MaybePromise<void> {
+    if (this.#shouldSave(session, text)) return this.#saving(session, text);
+    return this.#cookieId === this.#req.sessionID ? this.#touching(session, text) : undefined;
   }
 
   /** Writes what was changed after the response began. Never fails. */
   commitLate(): MaybePromise<void> {
-    return run(this.#reported(() => run(this.#committedLate())));
+    return this.#reported(() =>
+      this.#committing === undefined
+        ? this.commit()
+        : chain(this.#committing, () => chain(this.#current(), (session) => this.#savedLate(session))),
+    );
   }
 
-  *#committedLate(): Steps<void> {
-    if (this.#committing === undefined) return void (yield* this.#committed());
-    yield* settled(this.#committing);
-    const session = yield* this.#current();
-    if (session === undefined) return;
+  #savedLate(session: Session | undefined): MaybePromise<void> {
+    if (session === undefined) return undefined;
     const text = dataText(session);
-    if (this.#shouldSave(session, text)) yield* this.#saving(session, text);
+    return this.#shouldSave(session, text) ? this.#saving(session, text) : undefined;
   }
 
   /** The session to be kept, once all that was begun is done; undefined when there is none. */
-  *#current(): Steps<Session | undefined> {
-    while (this.#pending !== undefined) {
-      const pending = this.#pending;
-      yield* settled(pending);
-      if (this.#pending === pending) this.#pending = undefined;
+  #current(): MaybePromise<Session | undefined> {
+    const pending = this.#pending;
+    if (pending !== undefined) {
+      return pending.then(() => {
+        if (this.#pending === pending) this.#pending = undefined;
+        return this.#current();
+      });
     }
     const { session, sessionID: id } = this.#req;
     if (session) return typeof id === "string" ? session : undefined;
-    if (id && this.#settings.unsetDestroys && !this.#unset) {
-      this.#unset = true;
-      yield* this.#reported(() => this.#within("delete", () => this.#settings.keeper.destroy(id)));
-    }
-    return undefined;
+    if (!id || !this.#settings.unsetDestroys || this.#unset) return undefined;
+    this.#unset = true;
+    const ending = this.#reported(() => this.#within("delete", () => this.#settings.keeper.destroy(id)));
+    return chain(ending, () => undefined);
   }
 
-  *#saving(session: Session, text: string): Steps<void> {
+  #saving(session: Session, text: string): MaybePromise<void> {
     this.#saved = { id: session.id, text };
-    yield* this.#reported(() => this.#write(session, text));
+    return this.#reported(() => this.#write(session, text));
   }
 
-  *#touching(session: Session, text: string): Steps<void> {
+  #touching(session: Session, text: string): MaybePromise<void> {
     const { keeper } = this.#settings;
-    if (!keeper.touches || this.#lost === session.id) return;
+    if (!keeper.touches || this.#lost === session.id) return undefined;
     const write = { session, text, seen: this.#seen };
-    yield* this.#reported(() => this.#within("touch", () => keeper.touch(session.id, write)));
+    return this.#reported(() => this.#within("touch", () => keeper.touch(session.id, write)));
   }
 
   #shouldSave(session: Session, text: string): boolean {
@@ -255,25 +263,26 @@ export class RequestSession implements ExchangeManager, LoadedSession, SessionKe
   }
 
   #write(session: Session, text: string): MaybePromise<void> {
-    return run(this.#written(session, text));
-  }
-
-  *#written(session: Session, text: string): Steps<void> {
     const { id } = session;
     const write: Write = { session, text, seen: this.#seen };
     this.#lost = id;
-    const seen = yield* settled(this.#within("update", () => this.#settings.keeper.set(id, write)));
-    if (seen === "gone") return;
-    this.#lost = undefined;
-    this.#seen = seen;
+    return chain(
+      this.#within("update", () => this.#settings.keeper.set(id, write)),
+      (seen) => {
+        if (seen === "gone") return;
+        this.#lost = undefined;
+        this.#seen = seen;
+      },
+    );
   }
 
   /** What fails here does not stop the response. */
-  *#reported(work: () => MaybePromise<unknown>): Steps<void> {
+  #reported(work: () => MaybePromise<unknown>): MaybePromise<void> {
     try {
-      yield* settled(work());
+      const done = work();
+      return isPromise(done) ? done.then(nothing, (error: unknown) => this.#report(error)) : undefined;
     } catch (error) {
-      this.#report(error);
+      return this.#report(error);
     }
   }
 
@@ -288,6 +297,8 @@ export class RequestSession implements ExchangeManager, LoadedSession, SessionKe
     });
   }
 }
+
+function nothing(): void {}
 
 function isSame(mark: Mark | undefined, { id }: Session, text: string): boolean {
   return mark !== undefined && mark.id === id && mark.text === text;

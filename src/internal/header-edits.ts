@@ -23,9 +23,15 @@ export function applyEdits(edits: readonly HeaderEdit[], target: HeaderTarget): 
 }
 
 function merge(name: string, value: string, target: HeaderTarget): void {
-  const list = target.get(name);
+  const list = value === "private" ? withoutPublic(target.get(name)) : target.get(name);
   if (list === undefined || list === "") target.set(name, value);
   else if (!includes(list, value)) target.set(name, `${list}, ${value}`);
+}
+
+/** `Cache-Control` without what `private` contradicts. */
+function withoutPublic(list: string | undefined): string | undefined {
+  const entries = list?.split(",").filter((entry) => !/^\s*(?:public|s-maxage\s*=.*)\s*$/i.test(entry));
+  return entries?.map((entry) => entry.trim()).join(", ");
 }
 
 function includes(list: string, value: string): boolean {

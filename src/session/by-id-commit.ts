@@ -12,9 +12,9 @@ import { baseOf, freshlyRead, keyOf, newVersion, rebased, toStored, type ById, t
 import { judge } from "./by-id-load.ts";
 import { anewSecrets, firstSecrets, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
 import { contentOf, contentsOf, done, GONE, nextBase, UNCHANGED, type ByIdState, type Step } from "./by-id-step.ts";
-import { isQuiet, maintained } from "./by-id-upkeep.ts";
+import { maintained } from "./by-id-upkeep.ts";
 import type { EndReason, GoneReason } from "./events.ts";
-import type { SessionRecord } from "./record.ts";
+import { emptyContent, type SessionRecord } from "./record.ts";
 import { dropData, endAll, taskOf, type Task } from "./state.ts";
 import { newSecret, type Secret } from "./token.ts";
 import type { CommitContext, Tracked } from "./tracker.ts";
@@ -22,7 +22,6 @@ import { draftOf, isDataVerb, isEmpty, replay, type Draft, type Verb } from "./v
 
 /** Writes what a request did. Commits of one session queue within the process (P12). */
 export function commitById(byId: ById, state: ByIdState, context: CommitContext): MaybePromise<Tracked> {
-  if (isQuiet(byId, state)) return UNCHANGED;
   const work = (): MaybePromise<Tracked> => run(committed(byId, state, context));
   const id = state.base?.id;
   return id === undefined || state.log.length === 0 ? work() : byId.queue.run(id, work);
@@ -104,19 +103,24 @@ function* created(byId: ById, state: ByIdState, task: Task, context: CommitConte
     if (yield* creates(byId, base)) return begun(byId, state, base, task);
     state.unsettled = undefined;
     state.id = undefined;
-    const other = identity === undefined ? undefined : yield* begunByAnother(byId, state, base);
-    if (other !== undefined) return yield* joined(byId, state, other, task, context);
+    if (identity !== undefined) {
+      const other = yield* inTheWay(byId, state, base);
+      if (other === "replaced") return begun(byId, state, base, task);
+      if (other !== undefined) return yield* joined(byId, state, other, task, context);
+    }
   }
   throw new StoreError("create", { cause: new Error("three new ids in a row exist already: check generateId") });
 }
 
-/** The session that another request of this client has begun meanwhile. What is no session is taken out of the way. */
-function* begunByAnother(byId: ById, { exchange }: ByIdState, base: ByIdBase): Steps<ByIdBase | undefined> {
+/** The session that another request of this client has begun meanwhile. A record that is no session is replaced by ours. */
+function* inTheWay(byId: ById, { exchange }: ByIdState, base: ByIdBase): Steps<ByIdBase | "replaced" | undefined> {
   const stored = yield* settled(freshlyRead(byId, base));
+  if (stored === undefined) return undefined;
   const verdict = judge(byId, { ...base, outdated: false }, base.mine, exchange, stored);
   if ("base" in verdict) return verdict.base;
-  if (stored !== undefined) yield* settled(byId.calls.delete(keyOf(byId, base.id)));
-  return undefined;
+  return (yield* settled(byId.calls.update(keyOf(byId, base.id), base.stored, stored))) === "ok"
+    ? "replaced"
+    : undefined;
 }
 
 /** Goes on with a session that another request of this client has begun: as a guest, unless this one signs in (P13). */
@@ -263,8 +267,9 @@ function* settledAttempt(byId: ById, state: ByIdState): Steps<boolean> {
   const { unsettled } = state;
   if (unsettled === undefined) return false;
   const { base, from, task, owed } = unsettled;
-  const outcome = from === undefined ? yield* creates(byId, base) : yield* resent(byId, base, from);
+  const outcome = from === undefined ? yield* recreated(byId, state, base) : yield* resent(byId, base, from);
   state.unsettled = undefined;
+  if (outcome === "gone" && from === undefined) forgetAll(byId, state);
   if (outcome === "unknown") {
     state.log = [];
     state.draft = draftOf(state.base?.content ?? state.draft);
@@ -274,6 +279,22 @@ function* settledAttempt(byId: ById, state: ByIdState): Steps<boolean> {
   done(state, base, task);
   if (owed) state.owed = { id: base.id, secret: base.secret };
   return true;
+}
+
+/**
+ * Whether a session was begun whose beginning got no answer. Only its own client could have ended it since; but one with an
+ * identity has other requests that could, too, and what they have ended must not begin again (design: invariant 2).
+ */
+function* recreated(byId: ById, { identity }: ByIdState, base: ByIdBase): Steps<boolean | "gone"> {
+  if (identity === undefined) return yield* creates(byId, base);
+  return (yield* settled(freshlyRead(byId, base)))?.version === base.stored.version || "gone";
+}
+
+function forgetAll({ events, clock }: ById, state: ByIdState): void {
+  events.emit("gone", { id: state.identity?.id, reason: "ended" });
+  state.gone = true;
+  state.log = [];
+  state.draft = draftOf(emptyContent(clock.now()));
 }
 
 function* resent(byId: ById, base: ByIdBase, from: ByIdBase): Steps<"ok" | "gone" | "unknown"> {

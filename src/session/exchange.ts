@@ -202,7 +202,24 @@ export class Exchange {
    */
   commit(options: { failed: boolean }): MaybePromise<readonly HeaderEdit[]> {
     this.#closed = true;
-    return run(this.#commitAll(options));
+    // Nearly always there is one session, and it is there: no need to be able to wait.
+    const [entry] = this.#entries;
+    if (entry === undefined || this.#entries.length > 1 || entry.committing !== undefined || isPromise(entry.loading)) {
+      return run(this.#commitAll(options));
+    }
+    const committing = entry.loading.commit({ failed: options.failed, responding: true });
+    if (isPromise(committing)) return this.#committedLater(entry, committing);
+    if (committing.edits.length > 0) entry.edits = committing.edits;
+    return this.owed();
+  }
+
+  async #committedLater(entry: Entry, committing: PromiseLike<CommitResult>): Promise<readonly HeaderEdit[]> {
+    const outcome = Promise.resolve(committing).then((result) => result.outcome);
+    outcome.catch(() => {});
+    entry.committing = outcome;
+    const { edits } = await committing;
+    if (edits.length > 0) entry.edits = edits;
+    return this.owed();
   }
 
   /**
@@ -210,6 +227,11 @@ export class Exchange {
    * hand, may have been written before, and its client must be told.
    */
   owed(): readonly HeaderEdit[] {
+    const [only] = this.#entries;
+    const isOnly = only !== undefined && this.#entries.length === 1 && this.#always.length === 0;
+    if (isOnly && only.edits.length === 0 && !isPromise(only.loading) && only.loading.always === undefined) {
+      return varying(only.manager.vary);
+    }
     const edits = this.#entries.flatMap((entry) => entry.edits);
     if (edits.length > 0) edits.push({ name: "Cache-Control", value: "no-store", mode: "set" });
     for (const { manager, loading } of this.#entries) {
@@ -230,10 +252,8 @@ export class Exchange {
       const loaded = yield* settledOrFailed(entry.loading);
       if (loaded !== undefined) {
         const committing = loaded.commit({ ...options, responding: true });
-        if (isPromise(committing)) entry.committing = Promise.resolve(committing).then(({ outcome }) => outcome);
-        entry.committing?.catch(() => {});
-        const { edits } = yield* settled(committing);
-        if (edits.length > 0) entry.edits = edits;
+        if (isPromise(committing)) yield this.#committedLater(entry, committing);
+        else if (committing.edits.length > 0) entry.edits = committing.edits;
       }
     }
     return this.owed();
@@ -277,6 +297,18 @@ export function headersSent(): SessionError {
     "ERR_SESSION_HEADERS_SENT",
     "The response headers are out, so the session can no longer change: change it, and `await session.commit()`, before the first byte",
   );
+}
+
+const VARYING = new Map<string, readonly HeaderEdit[]>();
+
+/** What a response needs of a session that was only looked at: the same few for all responses. */
+function varying(vary: string | undefined): readonly HeaderEdit[] {
+  if (vary === undefined) return [];
+  const known = VARYING.get(vary);
+  if (known !== undefined) return known;
+  const edits = Object.freeze([Object.freeze({ name: "Vary", value: vary, mode: "merge" as const })]);
+  VARYING.set(vary, edits);
+  return edits;
 }
 
 /** What to do about a request that no adapter has seen. */

@@ -15,12 +15,16 @@ import {
 } from "../../test/testbed.ts";
 import {
   clientCertificate,
+  cookie,
   defineSession,
   type Session,
   type SessionDefinition,
   type SessionOptions,
   type SessionStore,
 } from "../index.ts";
+import { encodeBase64url } from "../internal/base64url.ts";
+import { concat, lengthPrefixed, utf8 } from "../internal/bytes.ts";
+import { sha256 } from "../internal/crypto.ts";
 import { directoryStore } from "../store/directory.ts";
 import { memoryStore } from "../store/memory.ts";
 import { sqliteStore } from "../store/sqlite.ts";
@@ -240,6 +244,55 @@ describe("a session of a client who is known by its certificate", () => {
     await expect(session.commit()).rejects.toThrow("store");
     await visit.answer();
     expect(await client.visit(user, ({ data }) => data, ADA)).toEqual({ visits: 1 });
+  });
+
+  test("is not to be had by a token, though all that makes the client known is public", async () => {
+    for (const keys of [undefined, KEY]) {
+      const extra = keys === undefined ? {} : { keys, acceptUnsigned: true };
+      const it = setup({ transport: [cookie(), clientCertificate()], ...extra });
+      await it.client.visit(it.user, (session) => session.authenticate("ada"), ADA);
+      const { stored } = { stored: await it.client.visit(it.user, ({ id }) => id, ADA) };
+      const prefix = lengthPrefixed("identity", "user", "");
+      const hash = await sha256(concat(prefix, utf8(ADA.certificate)));
+      const secret = await sha256(concat(lengthPrefixed("secret"), hash));
+      const guesses = [
+        hash,
+        concat(hash.subarray(0, 16), secret),
+        concat(hash.subarray(0, 16), secret.subarray(0, 16)),
+      ];
+      expect(stored).toBe(encodeBase64url(hash.subarray(0, 16)));
+      for (const guess of [...guesses, concat(hash.subarray(0, 16), secret.subarray(16))]) {
+        const cookieHeader = `__Host-Http-user=${encodeBase64url(guess)}`;
+        const thief = it.client.arrive({ headers: { cookie: cookieHeader } });
+        expect((await thief.from(it.user)).subject).toBeUndefined();
+      }
+    }
+  });
+
+  test("P18: a sign-in whose answer was lost is not done again after the client has signed out elsewhere", async () => {
+    const { user, client, store } = setup();
+    const visit = client.arrive(ADA);
+    const session = await visit.from(user);
+    session.authenticate("ada");
+    store.after = (verb) => {
+      if (verb !== "create") return;
+      store.after = () => undefined;
+      throw new Error("the answer is lost");
+    };
+    await expect(session.commit()).rejects.toThrow("store");
+    await client.visit(user, (other) => other.destroy(), ADA);
+    await visit.answer();
+    expect(await client.visit(user, ({ subject, isNew }) => [subject, isNew], ADA)).toEqual([undefined, true]);
+  });
+
+  test("of two requests that find a record of another shape one begins anew, and the other comes on top", async () => {
+    const { user, client, store, clock } = setup();
+    const id = await client.visit(user, (it) => it.id, ADA);
+    await store.create(`user/${id}`, { version: "v", expiresAt: clock.now() + HOUR, value: "garbage" }, { now: 0 });
+    const [one, two] = [client.arrive(ADA), client.arrive(ADA)];
+    for (const visit of [one, two]) count(await visit.from(user));
+    await Promise.all([one.answer(), two.answer()]);
+    expect(await client.visit(user, ({ data }) => data, ADA)).toEqual({ visits: 2 });
   });
 
   test("goes with keys: there is no token that could be forged", async () => {

@@ -53,10 +53,8 @@ export interface ManagerParts {
 /** The sessions of one definition: loaded and committed for requests, listed and revoked for people. */
 export class SessionManager {
   readonly name: string;
-  /** @internal See `BoundTransport.vary`; several are joined. */
-  readonly vary: string | undefined;
-  /** @internal The transports that put tokens into request targets. */
-  readonly strippers: readonly BoundTransport[];
+  readonly #vary: string | undefined;
+  readonly #strippers: readonly BoundTransport[];
   readonly #parts: ManagerParts;
 
   /** @internal */
@@ -65,8 +63,8 @@ export class SessionManager {
     this.#parts = parts;
     this.name = name;
     const headers = new Set(transports.flatMap(({ vary }) => vary ?? []));
-    this.vary = headers.size === 0 ? undefined : [...headers].join(", ");
-    this.strippers = transports.filter(({ strip }) => strip !== undefined);
+    this.#vary = headers.size === 0 ? undefined : [...headers].join(", ");
+    this.#strippers = transports.filter(({ strip }) => strip !== undefined);
   }
 
   /**
@@ -140,6 +138,16 @@ export class SessionManager {
     return all.flatMap(({ names }) => names);
   }
 
+  /** @internal See `BoundTransport.vary`; several are joined. */
+  get vary(): string | undefined {
+    return this.#vary;
+  }
+
+  /** @internal The transports that put tokens into request targets. */
+  get strippers(): readonly BoundTransport[] {
+    return this.#strippers;
+  }
+
   /** @internal */
   now(): number {
     return this.#parts.clock.now();
@@ -150,21 +158,21 @@ export class SessionManager {
     const { transports, events } = this.#parts;
     const transport = transports.length === 1 ? (transports[0] as BoundTransport) : chosen(transports, exchange.view);
     const tokens = transport.read(exchange.view);
-    if (tokens.length === 0) return this.#hold(exchange, transport, { base: undefined });
+    if (tokens.length === 0) return this.#hold(exchange, transport, tokens, { base: undefined });
     if (tokens.length > MAX_CANDIDATES) {
       events.emit("rejected", { reason: "too-many" });
-      return this.#hold(exchange, transport, { base: undefined, reason: "too-many" });
+      return this.#hold(exchange, transport, tokens, { base: undefined, reason: "too-many" });
     }
     let loading: MaybePromise<Loaded>;
     try {
       loading = this.#loaded(exchange, transport, tokens);
     } catch (error) {
-      return this.#withoutStore(exchange, transport, error);
+      return this.#withoutStore(exchange, transport, tokens, error);
     }
-    if (!isPromise(loading)) return this.#hold(exchange, transport, loading);
+    if (!isPromise(loading)) return this.#hold(exchange, transport, tokens, loading);
     return loading.then(
-      (loaded) => this.#hold(exchange, transport, loaded),
-      (error: unknown) => this.#withoutStore(exchange, transport, error),
+      (loaded) => this.#hold(exchange, transport, tokens, loaded),
+      (error: unknown) => this.#withoutStore(exchange, transport, tokens, error),
     );
   }
 
@@ -181,14 +189,20 @@ export class SessionManager {
     );
   }
 
-  #withoutStore(exchange: Exchange, transport: BoundTransport, error: unknown): LoadedSession {
+  #withoutStore(
+    exchange: Exchange,
+    transport: BoundTransport,
+    tokens: readonly string[],
+    error: unknown,
+  ): LoadedSession {
     if (this.#parts.onStoreError === "throw" || !(error instanceof StoreError)) throw error;
-    return this.#hold(exchange, transport, { base: undefined }, error);
+    return this.#hold(exchange, transport, tokens, { base: undefined }, error);
   }
 
   #hold(
     exchange: Exchange,
     transport: BoundTransport,
+    tokens: readonly string[],
     { base, reason, straggler, identity, token }: Loaded,
     unavailable?: StoreError,
   ): LoadedSession {
@@ -197,8 +211,8 @@ export class SessionManager {
       exchange,
       transport,
       base,
+      linker: this.#linker(transport, tokens),
       token,
-      linked: false,
       identity,
       log: [],
       draft: draftOf(base?.content ?? emptyContent(this.now())),
@@ -220,11 +234,19 @@ export class SessionManager {
     };
   }
 
+  /** Of a client that has shown no token nobody knows yet whether it keeps cookies: its links carry one, too. */
+  #linker(transport: BoundTransport, tokens: readonly string[]): BoundTransport | undefined {
+    if (transport.link !== undefined) return transport;
+    const guesses = tokens.length === 0 && transport.identifies !== true && this.strippers.length > 0;
+    return guesses ? this.strippers.find(({ link }) => link !== undefined) : undefined;
+  }
+
   #commit(
     state: SessionState,
     { failed, responding }: { failed: boolean; responding: boolean },
   ): MaybePromise<CommitResult> {
-    const { exchange, transport } = state;
+    const { exchange, transport, forget } = state;
+    if (!forget && this.#parts.tracker.isQuiet?.(state) === true) return QUIET;
     const carrier = new ResponseCarrier(transport, exchange, responding);
     const fits = (token: string): void => void transport.send(exchange.view, { token, endsAt: NEVER, now: this.now() });
     const context = { failed, carrier, fits };
@@ -247,7 +269,6 @@ export class SessionManager {
     if (token === undefined && forget && base === undefined && !exchange.sent) {
       edits.push(...transport.clear(exchange.view));
     }
-    if (state.linked) edits.push(NO_STORE);
     if (idleTransport === undefined) return edits;
     if (idleToken !== undefined) edits.push(...idleTransport.send(exchange.view, { ...outgoing, token: idleToken }));
     else if (forget && base === undefined && !exchange.sent) edits.push(...idleTransport.clear(exchange.view));
@@ -278,8 +299,8 @@ class ResponseCarrier implements Carrier {
   }
 }
 
-/** A page with links that carry a token is not to be kept by anybody. */
-const NO_STORE: HeaderEdit = Object.freeze({ name: "Cache-Control", value: "no-store", mode: "set" });
+/** What most requests come to. */
+const QUIET: CommitResult = Object.freeze({ outcome: "unchanged", edits: Object.freeze([]) });
 
 /**
  * The transport of a request: the first that carries a token; else the first that its client asks for; else the first that

@@ -234,24 +234,22 @@ export class Session<Data extends object> {
 
   /**
    * A link that carries the session, for definitions with the transport `url()`: for every `href`, form action and redirect of
-   * a page. The link as it was when the session travels otherwise (by cookie), when there is none, and when the link leads
-   * to another site. Escape it for HTML as any other text.
+   * a page. The link as it was when the client has shown that the session travels otherwise (by cookie), when there is none,
+   * and when the link leads to another site. Escape it for HTML as any other text.
    *
    * A new session, or one that was just given a new secret, is first to be written: `await session.commit()`.
    *
    * @throws TypeError when the session has changes without which the link would lead nowhere
    */
   link(href: string | URL): string {
-    const { transport, exchange, base, draft, token, owed } = this.#state;
+    const { linker, exchange, base, draft, token, owed } = this.#state;
     const text = String(href);
-    if (transport.link === undefined) return text;
+    if (linker === undefined) return text;
     if (owed !== undefined || draft.rotated !== undefined || (base === undefined && !isEmpty(draft))) {
       throw new TypeError("link() needs the session to be written first: `await session.commit()` before it");
     }
     if (base === undefined || token === undefined) return text;
-    const link = transport.link(exchange.view, text, token);
-    this.#state.linked ||= link !== text;
-    return link;
+    return linker.link?.(exchange.view, text, token) ?? text;
   }
 
   /** What is safe to show: no data, no secret. */

@@ -30,10 +30,9 @@ export interface SessionState<B extends Base = Base> {
   readonly exchange: Exchange;
   /** How its token came, and how it is answered. */
   readonly transport: BoundTransport;
-  /** The token that stands for the session in links, once there is one. */
+  /** What makes links that carry the token, where they are to; and the token, once there is one. */
+  readonly linker: BoundTransport | undefined;
   token: string | undefined;
-  /** Whether a link was made that carries it. */
-  linked: boolean;
   /** Undefined for a new session. */
   base: B | undefined;
   /** What has been done since, in order. */

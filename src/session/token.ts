@@ -37,7 +37,10 @@ export interface TokenCodec {
   write(id: string, secret: Secret): MaybePromise<string>;
   /** Takes a token apart: syntax first, then the MAC. Never throws. */
   parse(token: string): MaybePromise<ParsedToken | TokenRefusal>;
-  /** The id and secret of the session of a client who is known otherwise: by its certificate, say. */
+  /**
+   * The id and secret of the session of a client who is known otherwise: by its certificate, say. Whatever makes the client
+   * known may be public, so the secret is longer than any that a token can have: nobody can present it.
+   */
   identity(client: string): MaybePromise<ParsedToken>;
   /** What the store keeps of a secret: SHA-256(LP(name) ‖ LP(audience) ‖ secret), base64url. */
   verifier(secret: Secret): MaybePromise<string>;
@@ -101,7 +104,11 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
 
     identity(client) {
       const named = concat(lengthPrefixed("identity", options.name, options.audience), utf8(client));
-      return chain(sha256(named), (hash) => split(hash, false));
+      return chain(sha256(named), (hash) =>
+        chain(sha256(concat(lengthPrefixed("secret"), hash)), (secret) => {
+          return { id: encodeBase64url(hash.subarray(0, SECRET_BYTES)), secret, outdated: false };
+        }),
+      );
     },
 
     verifier(secret) {

@@ -6,6 +6,7 @@
 import { run } from "../internal/maybe-promise.ts";
 import { commitById } from "./by-id-commit.ts";
 import { identifyById, loadById } from "./by-id-load.ts";
+import { isQuiet } from "./by-id-upkeep.ts";
 import type { ById, ByIdBase } from "./by-id.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -15,6 +16,7 @@ export function trackById(byId: ById): Tracker<ByIdBase> {
     load: (tokens, exchange) => run(loadById(byId, tokens, exchange)),
     identify: (client, exchange) => run(identifyById(byId, client, exchange)),
     token: ({ id, secret }) => byId.codec.write(id, secret),
+    isQuiet: (state) => isQuiet(byId, state),
     commit: (state, context) => commitById(byId, state, context),
   };
 }

@@ -61,6 +61,8 @@ export interface Tracker<B extends Base = Base> {
   identify?(client: string, exchange: Exchange): MaybePromise<Loaded<B>>;
   /** The token that stands for a session, for links. By id only. */
   token?(base: B): MaybePromise<string>;
+  /** Whether a commit would do nothing and have nothing to say, as far as that can be told at once. */
+  isQuiet?(state: SessionState<B>): boolean;
   /** Writes what the request did to its session. Throws what the app must see; nothing may then be sent to the client. */
   commit(state: SessionState<B>, context: CommitContext): MaybePromise<Tracked>;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { setup, type Setup, type Visit } from "../../test/testbed.ts";
-import { cookie, defineSession, header, url } from "../index.ts";
+import { clientCertificate, cookie, defineSession, header, url } from "../index.ts";
 import { KEY } from "../../test/testbed.ts";
 import { memoryStore } from "../store/memory.ts";
 
@@ -87,6 +87,9 @@ describe("several transports of one definition", () => {
     const store = memoryStore();
     expect(() => defineSession({ name: "user", store, transport: [] })).toThrow(/transport must not be an empty list/);
     expect(() => defineSession({ name: "user", store, transport: [cookie(), {} as never] })).toThrow(/transport must/);
+    for (const twice of [cookie, header, url, clientCertificate]) {
+      expect(() => defineSession({ name: "user", store, transport: [twice(), twice()] })).toThrow(/two that use/);
+    }
     const sealed = { name: "user", keys: KEY, revocation: "none", idleTimeout: "30m" } as const;
     expect(() => defineSession({ ...sealed, transport: [cookie(), header()] })).toThrow(/idleTimeout/);
     expect(() => defineSession({ ...sealed, transport: [cookie(), url()] })).toThrow(/url\(\) needs a store/);
@@ -95,6 +98,25 @@ describe("several transports of one definition", () => {
 
 describe("session.link()", () => {
   const linked = (): Setup => setup({ transport: url() });
+
+  test("beside cookies carries the token until a cookie comes back: nobody knows before that the client keeps it", async () => {
+    const it = setup({ transport: [cookie(), url()] });
+    const visit = it.browser.arrive();
+    const session = await visit.from(it.user);
+    session.set({ name: "Ada" });
+    await session.commit();
+    const link = session.link("/cart");
+    await visit.answer();
+    expect([visit.setCookies.length, headerOf(visit, "Cache-Control")]).toEqual([1, "no-store"]);
+    const without = it.browser.arrive({ url: link });
+    const byLink = await without.from(it.user);
+    expect([byLink.data, byLink.link("/cart")]).toEqual([{ name: "Ada" }, link]);
+    expect((await without.answer()).setCookies).toEqual([]);
+    visit.deliver();
+    const withCookie = it.browser.arrive({ url: link });
+    const byCookie = await withCookie.from(it.user);
+    expect([byCookie.data, byCookie.link("/cart")]).toEqual([{ name: "Ada" }, "/cart"]);
+  });
 
   test("leaves a link as it is where the session travels otherwise, and for a visitor without one", async () => {
     for (const it of [setup(), linked()]) {

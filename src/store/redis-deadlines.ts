@@ -10,7 +10,8 @@
  */
 import type { Listeners } from "../internal/listeners.ts";
 import { KEPT_FOR_SWEEP, lifetimeOf, recordIn } from "./redis-record.ts";
-import { runScript } from "./redis-scripts.ts";
+import type { Send } from "./redis-client.ts";
+import { runScript, type Script } from "./redis-scripts.ts";
 import type { Redis } from "./redis-subjects.ts";
 import { fromRedis, hashOf, toRedis } from "./redis-text.ts";
 import { EXPIRED_FOR, type ExpiredRecord, type StoreCall } from "./store.ts";
@@ -27,9 +28,9 @@ const AT_ONCE = 100;
 export async function noteDeadline(redis: Redis, key: string, end: number, call: StoreCall): Promise<void> {
   const minute = minuteFor(end, call.now);
   const shard = hashOf(key) % SHARDS;
-  const keys = [shardName(redis, shard), minuteName(redis, shard, minute)];
+  const names = [shardName(redis, shard), minuteName(redis, shard, minute)] as const;
   const args = [`${toRedis(key)}\n`, String(minute), lifetimeOf(end, call.now, 2 * KEPT_FOR_SWEEP)];
-  await onShard(redis, shard, call)(redis.scripts.note, keys, args);
+  await onShard(redis, redis.scripts.note, names, args, call);
 }
 
 /** The further away an end is, the coarser: the minutes of many records fall together, and are refined when they come near. */
@@ -39,6 +40,13 @@ function minuteFor(end: number, now: number): number {
   return Math.floor(end / MINUTE / width) * width;
 }
 
+/** A sweep: what it works on, and who is told. */
+interface Sweep {
+  readonly redis: Redis;
+  readonly expired: Listeners<ExpiredRecord>;
+  readonly call: StoreCall;
+}
+
 /** Tells of up to `limit` records that are over and removes them. Shards that another process is at are left to it. */
 export async function deleteExpired(
   redis: Redis,
@@ -46,21 +54,16 @@ export async function deleteExpired(
   limit: number,
   call: StoreCall,
 ): Promise<number> {
-  let removed = 0;
   const first = Math.floor(Math.random() * SHARDS);
+  let removed = 0;
   for (let i = 0; i < SHARDS && removed < limit; i++) {
-    removed += await sweepShard(redis, (first + i) % SHARDS, expired, limit - removed, call);
+    removed += await sweepShard({ redis, expired, call }, (first + i) % SHARDS, limit - removed);
   }
   return removed;
 }
 
-async function sweepShard(
-  redis: Redis,
-  shard: number,
-  expired: Listeners<ExpiredRecord>,
-  limit: number,
-  call: StoreCall,
-): Promise<number> {
+async function sweepShard(sweep: Sweep, shard: number, limit: number): Promise<number> {
+  const { redis, call } = sweep;
   const name = shardName(redis, shard);
   const send = (args: readonly string[]): PromiseLike<unknown> => redis.connection.command(name, args, call);
   const latest = String(Math.floor((call.now - EXPIRED_FOR) / MINUTE));
@@ -71,7 +74,7 @@ async function sweepShard(
   try {
     let removed = 0;
     for (const minute of due) {
-      if (removed < limit) removed += await sweepMinute(redis, shard, Number(minute), expired, limit - removed, call);
+      if (removed < limit) removed += await sweepMinute(sweep, shard, Number(minute), limit - removed);
     }
     return removed;
   } finally {
@@ -79,14 +82,8 @@ async function sweepShard(
   }
 }
 
-async function sweepMinute(
-  redis: Redis,
-  shard: number,
-  minute: number,
-  expired: Listeners<ExpiredRecord>,
-  limit: number,
-  call: StoreCall,
-): Promise<number> {
+async function sweepMinute(sweep: Sweep, shard: number, minute: number, limit: number): Promise<number> {
+  const { redis, call } = sweep;
   const name = minuteName(redis, shard, minute);
   const text = String((await redis.connection.command(name, ["GET", name], call)) ?? "");
   // A sweeper that died may have noted a record a second time.
@@ -97,33 +94,23 @@ async function sweepMinute(
   while (at < lines.length && removed < limit) {
     const some = lines.slice(at, at + Math.min(AT_ONCE, limit - removed));
     at += some.length;
-    const fates = await Promise.all(some.map((line) => examine(redis, fromRedis(line), minute, expired, call)));
-    for (const [i, fate] of fates.entries()) {
-      if (fate === "removed") removed++;
-      else if (fate === "stays") kept.push(some[i] ?? "");
-    }
+    const fates = await Promise.all(some.map((line) => examine(sweep, fromRedis(line), minute)));
+    removed += fates.filter((fate) => fate === "removed").length;
+    kept.push(...some.filter((_, i) => fates[i] === "stays"));
   }
   const rest = [...kept, ...lines.slice(at)].map((line) => `${line}\n`).join("");
-  const keys = [shardName(redis, shard), name];
-  await onShard(redis, shard, call)(redis.scripts.strike, keys, [text, rest, String(minute)]);
+  await onShard(redis, redis.scripts.strike, [shardName(redis, shard), name], [text, rest, String(minute)], call);
   return removed;
 }
 
 /** What becomes of a line: the record was removed; the line stays where it is; or it is needed no more. */
 type Fate = "removed" | "stays" | "done";
 
-async function examine(
-  redis: Redis,
-  key: string,
-  minute: number,
-  expired: Listeners<ExpiredRecord>,
-  call: StoreCall,
-): Promise<Fate> {
-  const { connection, names, scripts } = redis;
-  const name = names.record(key);
-  const send = (args: readonly string[]): PromiseLike<unknown> => connection.command(name, args, call);
-  const kept = await send(["GET", name]);
-  if (typeof kept !== "string") return "done";
+async function examine({ redis, expired, call }: Sweep, key: string, minute: number): Promise<Fate> {
+  const name = redis.names.record(key);
+  const send = (args: readonly string[]): PromiseLike<unknown> => redis.connection.command(name, args, call);
+  const kept = await textUnder(send, name);
+  if (kept === undefined) return "done";
   const { expiresAt, subject } = recordIn(kept, call.now);
   const before = call.now - EXPIRED_FOR;
   if (expiresAt >= before) {
@@ -133,13 +120,29 @@ async function examine(
   }
   expired.tell({ key, subject });
   // `before` is the first end that is not over.
-  const removed = await runScript(send, scripts.expire, [name], [String(before - 1)]);
+  const removed = await runScript(send, redis.scripts.expire, [name], [String(before - 1)]);
   return Number(removed) === 1 ? "removed" : "stays";
 }
 
-function onShard({ connection }: Redis, shard: number, call: StoreCall) {
-  return (script: Parameters<typeof runScript>[1], keys: readonly string[], args: readonly string[]) =>
-    runScript((command) => connection.command(keys[0] ?? String(shard), command, call), script, keys, args);
+async function textUnder(send: Send, name: string): Promise<string | undefined> {
+  try {
+    const kept = await send(["GET", name]);
+    return typeof kept === "string" ? kept : undefined;
+  } catch (error) {
+    // Another application has put something else there: it is not ours, and must not stop the sweep.
+    if (error instanceof Error && error.message.includes("WRONGTYPE")) return undefined;
+    throw error;
+  }
+}
+
+async function onShard(
+  { connection }: Redis,
+  script: Script,
+  names: readonly [shard: string, minute: string],
+  args: readonly string[],
+  call: StoreCall,
+): Promise<void> {
+  await runScript((command) => connection.command(names[0], command, call), script, names, args);
 }
 
 /** What is in braces decides about the slot. */

@@ -216,6 +216,8 @@ describeWithServers("the indexes of redisStore", REDIS_PROGRAMS, () => {
     const keys = Array.from({ length: 300 }, (_, i) => `user/${i}`);
     await Promise.all(keys.map((key) => store.create(key, record({}), { now: START })));
     const other = redisStore(client, { prefix, sweepInterval: false });
+    const told: string[] = [];
+    for (const one of [store, other]) one.onExpired?.(({ key }) => told.push(key));
     const now = START + HOUR;
     let removed = 0;
     for (let round = 0; round < 20 && removed < keys.length; round++) {
@@ -223,6 +225,43 @@ describeWithServers("the indexes of redisStore", REDIS_PROGRAMS, () => {
       for (const answer of answers) removed += answer ?? 0;
     }
     expect(removed).toBe(keys.length);
+    expect(told.toSorted(), "told of by one").toEqual(keys.toSorted());
+  });
+
+  test("a record whose end was moved forward waits for the sweep that was noted at first", async () => {
+    const { store, prefix } = fresh();
+    const first = record({ expiresAt: START + 3 * DAY });
+    await store.create("user/1", first, { now: START });
+    expect(await store.update("user/1", record({ expiresAt: START + 10 * MINUTE }), first, { now: START })).toBe("ok");
+    expect(Number(await client.send("PTTL", [`${prefix}user/1`]))).toBeGreaterThan(3 * DAY);
+    const told: string[] = [];
+    store.onExpired?.(({ key }) => told.push(key));
+    expect(await store.deleteExpired?.(10, { now: START + 3 * DAY + EXPIRED_FOR + MINUTE })).toBe(1);
+    expect(told).toEqual(["user/1"]);
+  });
+
+  test("a cursor of a server that is not there any more, as after a failover, begins the walk anew", async () => {
+    const another = await startRedis();
+    const elsewhere = await RespClient.connect(another.port);
+    try {
+      const prefix = `i${++made}:`;
+      const keys = Array.from({ length: 60 }, (_, i) => `user/${i}`);
+      const stores = [client, elsewhere].map((one) => redisStore(one, { prefix, sweepInterval: false }));
+      for (const store of stores) for (const key of keys) await store.create(key, record({}), { now: START });
+      const before = await stores[0]!.list("", { limit: 30 }, { now: START });
+      expect(before.cursor).toBeDefined();
+      const found: string[] = [];
+      let cursor = before.cursor;
+      do {
+        const page = await stores[1]!.list("", { limit: 30, cursor }, { now: START });
+        found.push(...page.records.map(({ key }) => key));
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+      expect([...new Set(found)].toSorted()).toEqual(keys.toSorted());
+    } finally {
+      elsewhere.close();
+      await another.stop();
+    }
   });
 
   test("a manager tells when a session has ended, once, with whose it was", async () => {

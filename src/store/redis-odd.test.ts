@@ -125,6 +125,17 @@ describeWithServers("redisStore and what else may be in Redis", REDIS_PROGRAMS, 
     expect(await store.count("", call)).toBe(0);
   });
 
+  test("another application's key in the place of a record does not stop the sweep", async () => {
+    fresh();
+    for (let i = 0; i < 20; i++) await store.create(`user/${i}`, record(), call);
+    for (let i = 0; i < 20; i += 2) {
+      await client.send("DEL", [`${prefix}user/${i}`]);
+      await client.send("HSET", [`${prefix}user/${i}`, "field", "1"]);
+    }
+    expect(await store.deleteExpired?.(1_000, { now: now + 3_600_000 })).toBe(10);
+    expect(await client.send("KEYS", [`${prefix}~*`])).toEqual([]);
+  });
+
   test("other keys with its prefix are not listed, and special characters in a prefix mean nothing", async () => {
     const odd = `o${++made}[a-z]*?\\:`;
     const mine = redisStore(client, { prefix: odd });

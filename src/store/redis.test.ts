@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, test } from "vitest";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CLUSTER, SENTINEL, SINGLE, type Clients, type ConnectedClient } from "../../test/servers/redis-clients.ts";
 import {
   REDIS_PROGRAMS,
@@ -7,7 +9,7 @@ import {
   startRedisSentinels,
   type RedisTopology,
 } from "../../test/servers/redis.ts";
-import { describeWithServers } from "../../test/servers/require.ts";
+import { describeWithServers, programPath } from "../../test/servers/require.ts";
 import { storeCases } from "../testing/store-cases.ts";
 import { redisStore } from "./redis.ts";
 
@@ -49,3 +51,17 @@ function kit<Servers extends RedisTopology>(
 kit("a single server", startRedis, SINGLE);
 kit("Sentinel", startRedisSentinels, SENTINEL);
 kit("Cluster", startRedisCluster, CLUSTER);
+
+describeWithServers("a single server, from Bun", REDIS_PROGRAMS, () => {
+  const bun = programPath("bun");
+  test.skipIf(bun === undefined)("Bun's RedisClient passes the kit (skipped where there is no bun)", async () => {
+    const { port, stop } = await startRedis();
+    const script = new URL("../../test/servers/redis-bun.ts", import.meta.url).pathname;
+    try {
+      const { stdout } = await promisify(execFile)(bun ?? "", ["run", script, String(port)]);
+      expect(stdout.trim()).toBe(`${storeCases.length} cases`);
+    } finally {
+      await stop();
+    }
+  });
+});

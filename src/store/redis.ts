@@ -65,6 +65,9 @@ interface Context extends Redis {
  * Throws a `TypeError` for options that cannot work, and for what is no such client.
  *
  * @example
+ * import { redisStore } from "coatcheck/store/redis";
+ * import { createClient } from "redis";
+ *
  * const client = await createClient({ url: "redis://localhost:6379" }).connect();
  * const store = redisStore(client);
  */

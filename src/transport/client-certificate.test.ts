@@ -63,6 +63,7 @@ describe("behind a proxy that ends TLS", () => {
     expect(read({ peer: "10.0.0.1", certificate: BOB })).toEqual([]);
     expect(read({ peer: "192.0.2.1", forwarded: `Hash=${ADA}` })).toEqual([]);
     expect(read({ peer: undefined, forwarded: `Hash=${ADA}` })).toEqual([]);
+    expect(read({ peer: undefined, forwarded: `Hash=${ADA}`, certificate: BOB })).toEqual([]);
     expect(read({ peer: "192.0.2.1", forwarded: `Hash=${ADA}`, certificate: BOB })).toEqual([BOB]);
     expect(clientCertificate({ trustProxy }).bind(CONTEXT).vary).toBe("X-Forwarded-Client-Cert");
   });
@@ -71,6 +72,7 @@ describe("behind a proxy that ends TLS", () => {
     [`Hash=${ADA}`, ADA],
     [`hash=${ADA.toUpperCase()}`, ADA],
     [`Hash="${ADA}"`, ADA],
+    [` Hash=${ADA} ; X-2="a" `, ADA],
     [`By=spiffe://a/b;Hash=${ADA};Subject="CN=Ada, \\"L\\"; O=x";URI=spiffe://c`, ADA],
     [`Subject="a;Hash=${BOB}";Hash=${ADA}`, ADA],
     [`Hash=${BOB},Hash=${ADA}`, ADA],
@@ -89,6 +91,13 @@ describe("behind a proxy that ends TLS", () => {
   ])("of X-Forwarded-Client-Cert: %.60s", (forwarded, hash) => {
     expect(read({ peer: "10.0.0.1", forwarded })).toEqual(hash === undefined ? [] : [hash]);
   });
+});
+
+test("a header of any length is read in a moment", () => {
+  const bound = clientCertificate({ trustProxy: true }).bind(CONTEXT);
+  for (const forwarded of [`Hash=${" ".repeat(100_000)}"`, "a=".repeat(50_000), `a="${"\\".repeat(100_000)}`]) {
+    expect(bound.read(request({ forwarded }))).toEqual([]);
+  }
 });
 
 function errorOf(work: () => unknown): unknown {

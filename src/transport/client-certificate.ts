@@ -34,7 +34,8 @@ const PRIVATE: readonly HeaderEdit[] = [Object.freeze({ name: "Cache-Control", v
  *
  * Needs a store. `session.id` is derived from the certificate, so it is the same again after `destroy()`, and for the next
  * subject who signs in. `renewalTimeout` has nothing to do; `authenticate()` and `regenerate()` end what other requests had
- * begun, but change no secret. Responses get `Cache-Control: private`.
+ * begun, but change no secret. Responses get `Cache-Control: private`. Browsers show a certificate with every request, whoever
+ * caused it: pages need the guard of `coatcheck/csrf`.
  *
  * Throws a `TypeError` that names the option when the options cannot work.
  *
@@ -65,7 +66,7 @@ export function clientCertificate(options: ClientCertificateOptions = {}): Trans
 function bindCertificate(trustProxy: TrustProxy, definition: string): BoundTransport {
   const proxied = trustProxy !== false;
   return {
-    names: ["clientCertificate"],
+    names: [`clientCertificate:${definition}`],
     vary: proxied ? "X-Forwarded-Client-Cert" : undefined,
     renews: false,
     always: PRIVATE,
@@ -88,17 +89,18 @@ function bindCertificate(trustProxy: TrustProxy, definition: string): BoundTrans
 
 function certificateOf(view: RequestView, trustProxy: TrustProxy): string | undefined {
   if (trustProxy !== false && isTrusted(view, trustProxy)) return forwardedHash(view.header(HEADER));
-  return view.certificate;
+  // Where nobody knows the peer, the certificate might be the proxy's, and all its clients one.
+  return typeof trustProxy === "function" && view.peer === undefined ? undefined : view.certificate;
 }
 
 /** The `Hash` of the last entry; undefined when there is none, or more than one, or the header is malformed. */
 function forwardedHash(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
-  const pair = /[ \t]*([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;]*))[ \t]*([,;]|$)/y;
+  const pair = /[ \t]*([\w-]+)=(?:"((?:[^"\\]|\\.)*)"[ \t]*|([^",;]*))([,;]|$)/y;
   let hashes: string[] = [];
   for (let match = pair.exec(header); match !== null; match = pair.exec(header)) {
     const [, name = "", quoted, plain = "", separator] = match;
-    if (name.toLowerCase() === "hash") hashes.push((quoted ?? plain).toLowerCase());
+    if (name.toLowerCase() === "hash") hashes.push((quoted ?? plain).trim().toLowerCase());
     if (separator === "") return hashes.length === 1 && /^[0-9a-f]{64}$/.test(hashes[0] ?? "") ? hashes[0] : undefined;
     if (separator === ",") hashes = [];
   }

@@ -4,6 +4,10 @@
  *
  * @module
  */
+import { MAX_CANDIDATES } from "./transport.ts";
+
+/** As many as are tried, and one, so that "too many" shows. */
+const MOST_VALUES = MAX_CANDIDATES + 1;
 
 /** Where in a URL a token stands: as a parameter of the query, or of the path. */
 export type UrlForm = "query" | "path";
@@ -15,23 +19,33 @@ export interface TakenApart {
   readonly values: readonly string[];
 }
 
-/** Takes the tokens out of a request target or a link. */
+/** Takes the tokens out of a request target or a link: of the path, from its very end only, which is where we write them. */
 export function takeApart(url: string, name: string, form: UrlForm): TakenApart {
   if (!url.includes(`${name}=`)) return { url, values: [] };
   const { path, query, fragment } = partsOf(url);
   const values: string[] = [];
   const take = (value: string): false => {
-    if (value !== "" && !values.includes(value)) values.push(value);
+    if (value !== "" && values.length < MOST_VALUES && !values.includes(value)) values.push(value);
     return false;
   };
   if (form === "path") {
-    const rest = path.replace(new RegExp(`;${name}=([^;/]*)`, "g"), (_, value: string) => take(value) || "");
+    const rest = path.replace(new RegExp(`(?:;${name}=[^;/]*)+$`), "");
+    if (rest === path || !meansTheSame(rest)) return { url, values };
+    for (const parameter of path.slice(rest.length + 1).split(";")) take(parameter.slice(name.length + 1));
     return { url: rest + query + fragment, values };
   }
   const pairs = query.slice(1).split("&");
   const kept = pairs.filter((pair) => !pair.startsWith(`${name}=`) || take(pair.slice(name.length + 1)));
   if (kept.length === pairs.length) return { url, values };
   return { url: path + (kept.length === 0 ? "" : `?${kept.join("&")}`) + fragment, values };
+}
+
+/**
+ * Whether a path is what it was with a parameter at its end: that was no part of a host, and without it the last segment does
+ * not become a dot segment, nor the path the name of another host.
+ */
+function meansTheSame(path: string): boolean {
+  return !/^[a-z][a-z0-9+.-]*:\/\/[^/]*$|^\/\/|(?:^|\/)\.{1,2}$/i.test(path);
 }
 
 /** Where a link stands. */
@@ -49,8 +63,10 @@ export function withToken(href: string, name: string, form: UrlForm, token: stri
   if (href.startsWith("#")) return href;
   const link = isPlainReference(href) ? completed(href, form, context.target) : sameSiteLink(href, context);
   if (link === undefined) return href;
-  const { path, query, fragment } = partsOf(takeApart(link, name, form).url);
-  if (path.startsWith("//")) return href;
+  const { path: bare, query, fragment } = partsOf(takeApart(link, name, form).url);
+  if (bare.startsWith("//") || (form === "path" && new RegExp(`;${name}=[^;/]*$`).test(bare))) return href;
+  // A parameter of a dot segment would make it an ordinary one.
+  const path = form === "path" && /(?:^|\/)\.{1,2}$/.test(bare) ? `${bare}/` : bare;
   if (form === "path") return `${path};${name}=${token}${query}${fragment}`;
   const separator = query === "" ? "?" : query === "?" || query.endsWith("&") ? "" : "&";
   return `${path}${query}${separator}${name}=${token}${fragment}`;
@@ -62,7 +78,7 @@ export function withToken(href: string, name: string, form: UrlForm, token: stri
  */
 function isPlainReference(href: string): boolean {
   // oxlint-disable-next-line no-control-regex -- these are what browsers drop
-  return !/^[a-z][a-z0-9+.-]*:|^\/\/|[\u0000-\u0020\\]/i.test(partsOf(href).path);
+  return !/^[a-z][a-z0-9+.-]*:|\/\/|[\u0000-\u0020\\]/i.test(partsOf(href).path);
 }
 
 /** A link to the page itself says nothing of its path, or of its query either. */
@@ -72,7 +88,8 @@ function completed(href: string, form: UrlForm, target: string): string {
   const current = partsOf(target);
   const segment = current.path.slice(current.path.lastIndexOf("/") + 1);
   const rest = (query === "" ? current.query : query) + fragment;
-  return form === "query" ? rest : (segment === "" ? "./" : segment) + rest;
+  // With "./" before it no segment can be taken for a scheme.
+  return form === "query" ? rest : `./${segment}${rest}`;
 }
 
 /** The link as browsers read it, when it leads to the same host and not out of TLS. */
@@ -84,13 +101,13 @@ function sameSiteLink(href: string, { target, host, secure }: LinkContext): stri
   const safe = url.protocol === "https:" || (url.protocol === "http:" && !secure);
   if (!safe || url.host !== new URL(base.href.replace(/^https?:/, url.protocol)).host) return undefined;
   if (url.username !== "" || url.password !== "") return undefined;
-  if (absolute) return url.href;
   // Without the origin before it, such a path would be read as a host.
-  return url.pathname.startsWith("//") ? undefined : url.pathname + url.search + url.hash;
+  if (url.pathname.startsWith("//")) return undefined;
+  return absolute ? url.href : url.pathname + url.search + url.hash;
 }
 
 function baseOf(target: string, host: string | undefined, secure: boolean): URL | undefined {
-  if (/^https?:\/\//i.test(target)) return new URL(target);
+  if (/^https?:\/\//i.test(target)) return URL.canParse(target) ? new URL(target) : undefined;
   const origin = `${secure ? "https" : "http"}://${host ?? ""}`;
   return host !== undefined && URL.canParse(origin) ? new URL(origin + partsOf(target).path) : undefined;
 }

@@ -28,11 +28,22 @@ describe("a token in a request target", () => {
     ["query", "", "", []],
     ["path", "/cart;user=a", "/cart", ["a"]],
     ["path", "/cart;user=a?x=1", "/cart?x=1", ["a"]],
-    ["path", "/a;user=a/b;x=1;user=b;y", "/a/b;x=1;y", ["a", "b"]],
+    ["path", "/b;x=1;user=a;user=b", "/b;x=1", ["a", "b"]],
+    ["path", "/b;user=a;x=1", "/b;user=a;x=1", []],
+    ["path", "/shop/;user=a", "/shop/", ["a"]],
     ["path", "/;user=a", "/", ["a"]],
-    ["path", "/cart;user=;xuser=b", "/cart;xuser=b", []],
+    ["path", "/cart;xuser=b;user=", "/cart;xuser=b", []],
+    ["path", "/cart;user=;xuser=b", "/cart;user=;xuser=b", []],
     ["path", "/cart?user=a;user=b", "/cart?user=a;user=b", []],
     ["path", "https://shop.example/;user=a", "https://shop.example/", ["a"]],
+    // What would become another path, or another host, stays as it is.
+    ["path", "/admin;user=a/users", "/admin;user=a/users", []],
+    ["path", "/;user=a/evil.example/b;user=c", "/;user=a/evil.example/b", ["c"]],
+    ["path", "//evil.example/b;user=c", "//evil.example/b;user=c", []],
+    ["path", "/pub/..;user=a", "/pub/..;user=a", []],
+    ["path", "/pub/.;user=a?x", "/pub/.;user=a?x", []],
+    ["path", "..;user=a", "..;user=a", []],
+    ["path", "https://shop.example;user=a", "https://shop.example;user=a", []],
   ])("%s: %s is %s with %j", (form, target, rest, values) => {
     expect(takeApart(target, "user", form)).toEqual({ url: rest, values });
   });
@@ -65,8 +76,10 @@ describe("a link", () => {
     ["/pay#end", "/pay?user=T#end", "/pay;user=T#end"],
     ["pay", "pay?user=T", "pay;user=T"],
     ["../pay?x=1&", "../pay?x=1&user=T", "../pay;user=T?x=1&"],
-    ["?page=3", "?page=3&user=T", "list;user=T?page=3"],
-    ["", "?page=2&user=T", "list;user=T?page=2"],
+    ["?page=3", "?page=3&user=T", "./list;user=T?page=3"],
+    ["", "?page=2&user=T", "./list;user=T?page=2"],
+    ["..", "..?user=T", "../;user=T"],
+    ["./", "./?user=T", "./;user=T"],
     ["https://shop.example/pay", "https://shop.example/pay?user=T", "https://shop.example/pay;user=T"],
     ["https://SHOP.example", "https://shop.example/?user=T", "https://shop.example/;user=T"],
     ["https://shop.example:443/pay", "https://shop.example/pay?user=T", "https://shop.example/pay;user=T"],
@@ -114,7 +127,28 @@ describe("a link", () => {
   });
 
   test("never becomes one to another site by losing the token that it had", () => {
-    expect(linked("/;user=OLD/evil.example/", "path")).toBe("/;user=OLD/evil.example/");
+    for (const href of ["//;user=OLD", ".;user=OLD", "/..;user=OLD"]) expect(linked(href, "path")).toBe(href);
+  });
+
+  test("to the page itself is none to a script, whatever the page's address is", () => {
+    for (const segment of ["javascript:alert(1)", "data:text/html,hi"]) {
+      const context = { ...shop, target: `/search/${segment}?page=2` };
+      for (const href of ["", "?page=3"]) {
+        expect(new URL(linked(href, "path", context), "https://shop.example/search/x").protocol).toBe("https:");
+      }
+    }
+  });
+
+  test("is left as it was where the request target is not to be understood", () => {
+    const context = { ...shop, target: "http://[/bad" };
+    expect(linked("https://shop.example/", "query", context)).toBe("https://shop.example/");
+  });
+
+  test("and target of any length are read in a moment", () => {
+    const long = Array.from({ length: 100_000 }, (_, index) => `user=${index}`);
+    expect(takeApart(`/?${long.join("&")}`, "user", "query")).toEqual({ url: "/", values: ["0", "1", "2", "3", "4"] });
+    expect(takeApart(`/a;${long.join(";")}`, "user", "path").values).toHaveLength(5);
+    expect(takeApart(`/a${`;user=${"/;".repeat(50_000)}`}`, "user", "path").values).toEqual([]);
   });
 
   test("by plain http is given on a plain http site only", () => {
@@ -129,8 +163,33 @@ describe("a link", () => {
 
   test("never carries a token to another site, whatever it looks like to a browser", () => {
     const piece = fc.constantFrom(
-      "/", "\\", "//", "https:", "http:", "HTTPS:", "evil.example", "shop.example", "@", ":", "?", "#", ";", ".",
-      "\t", "\n", "\r", " ", "\u0000", "%2f", "user=", "a", "&", "[", "]", "\u3002", "\uff0f",
+      "/",
+      "\\",
+      "//",
+      "https:",
+      "http:",
+      "HTTPS:",
+      "evil.example",
+      "shop.example",
+      "@",
+      ":",
+      "?",
+      "#",
+      ";",
+      ".",
+      "\t",
+      "\n",
+      "\r",
+      " ",
+      "\u0000",
+      "%2f",
+      "user=",
+      "a",
+      "&",
+      "[",
+      "]",
+      "\u3002",
+      "\uff0f",
     );
     fc.assert(
       fc.property(
@@ -173,9 +232,10 @@ describe("url()", () => {
   test("P10: hands no token out by itself, and forbids telling other sites the address", () => {
     const bound = url().bind(CONTEXT);
     expect(bound.renews).toBe(false);
-    expect(bound.send(request("/"), { token: TOKEN, endsAt: undefined, now: 0 })).toEqual([]);
+    const noStore = { name: "Cache-Control", value: "no-store", mode: "set" };
+    expect(bound.send(request("/"), { token: TOKEN, endsAt: undefined, now: 0 })).toEqual([noStore]);
     expect(bound.clear(request("/"))).toEqual([]);
-    expect(bound.always).toEqual([{ name: "Referrer-Policy", value: "no-referrer", mode: "set" }]);
+    expect(bound.always).toEqual([{ name: "Referrer-Policy", value: "no-referrer", mode: "set" }, noStore]);
   });
 
   test("does not lead out of TLS when a proxy says that there was some", () => {

@@ -5,7 +5,6 @@
  */
 import { checkNames } from "../internal/option-names.ts";
 import { saidByProxy } from "./forwarded.ts";
-import { MAX_CANDIDATES } from "./transport.ts";
 import type { BoundTransport, HeaderEdit, RequestView, Transport } from "./transport.ts";
 import { requireTokenSyntax } from "./wire-syntax.ts";
 import { takeApart, withToken, type UrlForm } from "./url-syntax.ts";
@@ -21,11 +20,8 @@ export interface UrlOptions {
   readonly form?: UrlForm | undefined;
 }
 
-/** One more than are tried, so that "too many" shows. */
-const MOST_READ = MAX_CANDIDATES + 1;
-const NO_REFERRER: readonly HeaderEdit[] = [
-  Object.freeze({ name: "Referrer-Policy", value: "no-referrer", mode: "set" }),
-];
+const NO_STORE: HeaderEdit = Object.freeze({ name: "Cache-Control", value: "no-store", mode: "set" });
+const NO_REFERRER: HeaderEdit = Object.freeze({ name: "Referrer-Policy", value: "no-referrer", mode: "set" });
 
 /**
  * The token travels in the URL of every link that `session.link(href)` made. **Only for clients that cannot keep a cookie**, and
@@ -34,8 +30,8 @@ const NO_REFERRER: readonly HeaderEdit[] = [
  * say it by name, beside a `cookie()` perhaps, in a list of transports.
  *
  * What is done about it: links to other sites get no token; every response to such a request has `Referrer-Policy: no-referrer`
- * (so that no other site is told the address), and `Cache-Control: no-store` when links went out with it; handlers, routers
- * and loggers behind the adapter see the URL without the token. A proxy in front sees, and may log, all of it. Take short
+ * (so that no other site is told the address) and `Cache-Control: no-store`; handlers, routers and loggers behind the adapter
+ * see the URL without the token. A proxy in front sees, and may log, all of it. Take short
  * timeouts, and `authenticate()` at sign-in, which makes the links of before worthless.
  *
  * Needs a store. The token is replaced by `authenticate()` and `regenerate()` only, never unasked. After them, and for a new
@@ -75,12 +71,12 @@ function bindUrl(name: string, form: UrlForm): BoundTransport {
     names: [`url:${name}`],
     vary: undefined,
     renews: false,
-    always: NO_REFERRER,
-    read: (view) => takeApart(view.url, name, form).values.slice(0, MOST_READ),
+    always: [NO_REFERRER, NO_STORE],
+    read: (view) => takeApart(view.url, name, form).values,
     check() {},
     send: (_view, { token }) => {
       requireTokenSyntax(token);
-      return [];
+      return [NO_STORE];
     },
     clear: () => [],
     strip: (target) => takeApart(target, name, form).url,

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import connectPg from "connect-pg-simple";
 import { RedisStore } from "connect-redis";
-import * as original from "express-session";
+import type * as original from "express-session";
 import createMemoryStore from "memorystore";
 import { createClient } from "redis";
 import sessionFileStore from "session-file-store";
@@ -41,7 +41,12 @@ export const FOREIGN_KINDS: readonly ForeignKind[] = [
   { name: "connect-pg-simple", programs: POSTGRES_PROGRAMS, shared: true, start: postgres },
   { name: "session-file-store", programs: [], shared: true, start: files },
   { name: "memorystore", programs: [], shared: false, start: async () => inMemory(() => new Bounded({})) },
-  { name: "MemoryStore", programs: [], shared: false, start: async () => inMemory(() => new originalSession.MemoryStore()) },
+  {
+    name: "MemoryStore",
+    programs: [],
+    shared: false,
+    start: async () => inMemory(() => new originalSession.MemoryStore()),
+  },
 ];
 
 const Bounded = createMemoryStore(originalSession);

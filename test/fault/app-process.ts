@@ -70,15 +70,19 @@ const acts: Readonly<Record<RequestLine["action"], Act>> = {
   },
 };
 
+/** What the harness itself asks. */
+const questions: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>> = {
+  final: (query) => finalOf(query.get("session") ?? ""),
+  count: () => user.manager.count(),
+};
+
 const server = createServer(
   withSessions(async (req: IncomingMessage, res: ServerResponse) => {
     const url = new URL(req.url ?? "/", "http://localhost");
     const name = url.pathname.slice(1);
     res.setHeader("Content-Type", "application/json");
     const { searchParams: query } = url;
-    const answer = await (name === "final"
-      ? finalOf(query.get("session") ?? "")
-      : answerTo(name as RequestLine["action"], req, query));
+    const answer = await (questions[name]?.(query) ?? answerTo(name as RequestLine["action"], req, query));
     res.end(JSON.stringify(answer));
   }, user),
 );

@@ -233,6 +233,17 @@ describe("the rest", () => {
     expect(wrongs(it.lines)).toEqual({ signedOut: 1 });
   });
 
+  test("signed out: a token that was renewed once and is still good, not one that was renewed twice", () => {
+    const it = signedIn();
+    it.add("read", "unchanged", { ...HERE, issued: "t2" });
+    it.add("read", "anonymous", { token: "t1" });
+    expect(wrongs(it.lines)).toEqual({ signedOut: 1 });
+    it.lines.pop();
+    it.add("read", "unchanged", { ...HERE, token: "t2", issued: "t3" });
+    it.add("read", "anonymous", { token: "t1" });
+    expect(check(it.lines)).toEqual(CLEAN);
+  });
+
   test("signed out: not while a rotation is under way, nor after one that nobody answered", () => {
     const it = signedIn();
     it.add("rotate", "unanswered", { token: "t1" });

@@ -52,7 +52,7 @@ export function check(history: readonly Line[], { mayLose = false }: { readonly 
     ],
     oldSecrets: deadSecrets(requests),
     signedOut: signedOut(requests, ends),
-    cookies: unfounded(requests, finals),
+    cookies: unfounded(requests, finals, ends, mayLose),
     bugs: [
       ...requests.filter(({ outcome }) => outcome === "bug").map(named),
       ...history.flatMap((line) => (line.did === "crash" ? [`process ${line.app} ended`] : [])),
@@ -218,19 +218,23 @@ function deadSecrets(requests: readonly RequestLine[]): readonly string[] {
  * A sign-in whose first try failed and whose second was done while its handler had given up (P20) tells the client all the
  * same. Any other cookie of a failed answer is made up.
  */
-function unfounded(requests: readonly RequestLine[], finals: readonly FinalLine[]): readonly string[] {
+function unfounded(
+  requests: readonly RequestLine[],
+  finals: readonly FinalLine[],
+  { possible }: Ends,
+  mayLose: boolean,
+): readonly string[] {
   const tokens = sessionsByToken(requests);
   const there = new Set(finals.filter(({ data }) => data !== undefined).map(({ session }) => session));
   // By the first use: a later one may come after a sign-out.
   const uses = new Map(requests.toReversed().map((request) => [request.token, request]));
-  const works = (token: string): boolean => uses.get(token)?.outcome !== "anonymous";
-  return requests
-    .filter(isUnknown)
-    .filter(
-      ({ issued, cleared, token }) =>
-        (issued !== undefined && !works(issued)) || (cleared === true && there.has(tokens.get(token ?? "") ?? "")),
-    )
-    .map(named);
+  const isWorthless = ({ issued, token }: RequestLine): boolean => {
+    const use = issued === undefined ? undefined : uses.get(issued);
+    return use?.outcome === "anonymous" && !mayLose && !ended(possible, tokens.get(token ?? "") ?? "", use.until);
+  };
+  const isPremature = ({ cleared, token }: RequestLine): boolean =>
+    cleared === true && there.has(tokens.get(token ?? "") ?? "");
+  return requests.filter((request) => isUnknown(request) && (isWorthless(request) || isPremature(request))).map(named);
 }
 
 // --- who was sent away --------------------------------------------------------------------------------------------------------
@@ -245,25 +249,24 @@ function signedOut(requests: readonly RequestLine[], { possible }: Ends): readon
 
 /**
  * Whether a request's token may rightly be refused: something that replaces secrets was under way between the request that
- * the token was issued to and the end of this one, or the harness does not know the token.
+ * the token was issued to and the end of this one, the token was renewed long ago or twice, or the harness does not know it.
  */
 function isTokenInDoubt({ token, until }: RequestLine, requests: readonly RequestLine[]): boolean {
   const issuer = requests.find(({ issued }) => issued === token);
   if (issuer === undefined || isUnknown(issuer)) return true;
-  return requests.some(
+  const others = requests.filter((other) => other !== issuer && other.from < until);
+  const heirs = others.filter(
+    ({ issued, session, until: told }) =>
+      issued !== undefined && issued !== token && session === issuer.session && told > issuer.from,
+  );
+  if (new Set(heirs.map(({ issued }) => issued)).size > 1 || heirs.some((heir) => heir.until < until - GRACE))
+    return true;
+  return others.some(
     (other) =>
-      other !== issuer &&
-      other.client === issuer.client &&
-      other.from < until &&
-      (isReplacement(other) ? isUnknown(other) || other.until > issuer.from : isRenewal(other, issuer, until)),
+      other.client === issuer.client && isReplacement(other) && (isUnknown(other) || other.until > issuer.from),
   );
 }
 
 function isReplacement({ action }: RequestLine): boolean {
   return action === "rotate" || action === "sign-in";
-}
-
-/** Whether a token was issued so long ago that the one that it was renewed by is no longer its only heir (P6). */
-function isRenewal({ issued, session, until }: RequestLine, issuer: RequestLine, now: number): boolean {
-  return issued !== undefined && session === issuer.session && until > issuer.from && until < now - GRACE;
 }

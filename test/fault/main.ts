@@ -24,7 +24,7 @@ async function run({ engine, faults, seed, pace, isWhole }: Options): Promise<vo
   console.log(`${faults.length} faults of ${engine.name}, seed ${seed}`);
   const reports: Report[] = [];
   for (const fault of faults) {
-    const report = await runFault(fault, { seed, pace, evidence: join(ROOT, ".data/faults") });
+    const report = await runFault(fault, { seed, pace, evidence: join(ROOT, ".data/faults"), onlyBroken: isWhole });
     console.log(line(report));
     reports.push(report);
   }

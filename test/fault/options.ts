@@ -36,8 +36,8 @@ sign out, does what goes wrong, and checks what was acknowledged against what is
   --list             says what faults there are
   --help             this text
 
-A run of all the faults of a store writes test/fault/results/<store>.json, and the table in docs/stores.md. Where something
-was found, the history of the run and what the apps printed are left in .data/faults/.
+A run of all the faults of a store writes test/fault/results/<store>.json, and the table in docs/stores.md. The history of a
+run and what the apps printed are left in .data/faults/: of every run with options, else of those that went wrong.
 `;
 
 const FLAGS = {

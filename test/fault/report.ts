@@ -4,7 +4,7 @@ import { cpus } from "node:os";
 import type { Findings } from "./check.ts";
 import type { Engine } from "./fault.ts";
 import type { Figures } from "./figures.ts";
-import { STORE_TIMEOUT, type Report } from "./run.ts";
+import { LONG_STORE_TIMEOUT, STORE_TIMEOUT, type Report } from "./run.ts";
 
 /** One row of a table. Times in milliseconds. */
 export interface Row {
@@ -50,7 +50,7 @@ export function markdown({ date, store, seed, versions, rows }: Results): string
   return [
     table(HEAD, rows.map(cells)),
     "",
-    `Made on ${date} by \`npm run faults -- --store ${store} --seed ${seed}\` with ${made.join(", ")}; \`storeTimeout\` ${seconds(STORE_TIMEOUT)}.`,
+    `Made on ${date} by \`npm run faults -- --store ${store} --seed ${seed}\` with ${made.join(", ")}; \`storeTimeout\` ${seconds(STORE_TIMEOUT)}, and ${seconds(LONG_STORE_TIMEOUT)} where nothing may fail.`,
     "",
   ].join("\n");
 }

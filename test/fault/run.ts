@@ -29,7 +29,7 @@ export const QUICK: Pace = { clients: 8, before: 1_000, after: 1_500, share: 0.4
 /** The `storeTimeout` of the apps. */
 export const STORE_TIMEOUT: number = 1_000;
 /** The same where nothing may fail: that a machine is busy is no fault. */
-const LONG_STORE_TIMEOUT = 10_000;
+export const LONG_STORE_TIMEOUT: number = 10_000;
 /** How long after the fault everything must work again, and enough must have been done, at the latest. */
 const RECOVERED_WITHIN = 20_000;
 
@@ -48,8 +48,10 @@ export interface RunOptions {
   /** Of what the clients do, and when they pause. */
   readonly seed: number;
   readonly pace: Pace;
-  /** Where to leave the history and what the apps printed, when something speaks against the run. Default nowhere. */
+  /** Where to leave the history and what the apps printed. Default nowhere. */
   readonly evidence?: string | undefined;
+  /** Whether to leave that only where something speaks against a run. Default false. */
+  readonly onlyBroken?: boolean | undefined;
 }
 
 /** Does one run. */
@@ -60,7 +62,8 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Repor
     const stage = await fault.start(join(folder, "servers"));
     try {
       const done = report(fault, await historyOf(fault, stage, { ...options, folder }));
-      if (options.evidence !== undefined && done.complaints.length > 0) keepEvidence(options.evidence, folder, done);
+      const isWanted = options.onlyBroken !== true || done.complaints.length > 0;
+      if (options.evidence !== undefined && isWanted) keepEvidence(options.evidence, folder, done);
       return done;
     } finally {
       await stage.servers.stop();
@@ -86,11 +89,14 @@ async function historyOf(fault: Fault, stage: Stage, { seed, pace, folder }: Run
   const apps = [await start(0), await start(1)] as const;
   try {
     const traffic = startTraffic({ origins: apps, history, seed, clients: pace.clients, now });
-    await sleep(pace.before);
-    await strike(fault, stage, { apps, history, now, share: pace.share });
-    await sleep(pace.after);
-    await recovered(history, now);
-    await traffic.stop();
+    try {
+      await sleep(pace.before);
+      await strike(fault, stage, { apps, history, now, share: pace.share });
+      await sleep(pace.after);
+      await recovered(history, now);
+    } finally {
+      await traffic.stop();
+    }
     history.push(...(await finals(apps[0], sessionsOf(requestsOf(history)))));
     await traffic.presentAll();
     return history;

@@ -57,7 +57,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   "express-session": ["express-session", "session", "store/memory.ts", "transport/cookie-syntax.ts"],
   csrf: ["csrf", "session", "transport/forwarded.ts"],
   compat: ["compat", "transport"],
-  testing: ["testing", "store/store.ts", "transport/transport.ts", "protection/key-ring.ts", "define-session.ts"],
+  testing: ["testing", "store/store.ts", "transport", "protection/key-ring.ts", "define-session.ts"],
   "define-session.ts": ["session", "transport", "protection", "check-options.ts"],
   "check-options.ts": ["session/token.ts", "protection/key-ring.ts"],
   "index.ts": ["define-session.ts", "transport", "protection", "session"],
