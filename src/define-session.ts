@@ -252,6 +252,7 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
     concurrency,
     onReplay,
     timeout,
+    read: store.returnsSame === true && options.schema === undefined ? new WeakMap() : undefined,
   };
   const tracker = trackById(byId);
   const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };

@@ -178,8 +178,8 @@ export function instrumented(store: SessionStore, extra: Partial<SessionStore> =
 }
 
 function optionalMembers(store: SessionStore): Partial<SessionStore> {
-  const { name, cached, listBySubject, list, count, deleteBySubject, deleteExpired, onExpired } = store;
-  const all = { name, cached, listBySubject, list, count, deleteBySubject, deleteExpired, onExpired };
+  const { name, cached, returnsSame, listBySubject, list, count, deleteBySubject, deleteExpired, onExpired } = store;
+  const all = { name, cached, returnsSame, listBySubject, list, count, deleteBySubject, deleteExpired, onExpired };
   return Object.fromEntries(
     Object.entries(all)
       .filter(([, value]) => value !== undefined)

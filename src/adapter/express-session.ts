@@ -16,8 +16,8 @@ import {
 } from "../express-session/session.ts";
 import { installGenerate, settingsOf, type SessionOptions } from "../express-session/settings.ts";
 import { Store, type ExpressStore } from "../express-session/store.ts";
-import type { Exchange } from "../session/exchange.ts";
-import { exchangeOf } from "../session/request.ts";
+import { EXCHANGE, type Exchange } from "../session/exchange.ts";
+import type { ExchangeCarrier } from "../session/request.ts";
 import { HeldResponse } from "./held-response.ts";
 
 export { asExpressSession, type AsExpressSessionOptions } from "./express-session-native.ts";
@@ -122,15 +122,14 @@ function canBeHeld(res: Partial<ServerResponse>): boolean {
 
 /** Loads the session. The response is held from here on, beside those of native definitions. */
 function held(
-  req: SessionRequest,
+  req: SessionRequest & ExchangeCarrier,
   res: ServerResponse,
   current: RequestSession,
   next: (error?: unknown) => void,
 ): MaybePromise<unknown> {
-  const outer = exchangeOf(req);
-  if (outer === undefined) new HeldResponse(req, res, next).begin([current]);
-  else outer.install([current]);
-  const exchange = exchangeOf(req) as Exchange;
+  if (req[EXCHANGE] === undefined) new HeldResponse(req, res, next).begin([current]);
+  else req[EXCHANGE].install([current]);
+  const exchange = req[EXCHANGE] as Exchange;
   const loading = exchange.from(current);
   endOnce(res, exchange, current);
   return loading;

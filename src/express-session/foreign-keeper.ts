@@ -7,6 +7,7 @@
 import { answerOf } from "../internal/answer.ts";
 import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import type { Found, LegacyRecord, Seen, StoreKeeper, Write } from "./keeper.ts";
+import { NO_DATA } from "./session.ts";
 import type { ExpressStore } from "./store.ts";
 
 /** How many endings are remembered: enough for those that a slow request may have missed. */
@@ -101,7 +102,7 @@ export function foreignKeeper(store: ExpressStore): StoreKeeper {
     get touches() {
       return typeof store.touch === "function";
     },
-    nothing: () => ({ text: "{}", at: ended.now }),
+    nothing: () => ({ text: NO_DATA, at: ended.now }),
     get: (id) => run(got(id)),
     set: (id, write) => run(set(id, write)),
     touch: (id, write) => run(touched(id, write)),

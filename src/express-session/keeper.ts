@@ -17,7 +17,7 @@ export interface Found {
 
 /** What a request last knew the store to have under an id. */
 export interface Seen {
-  /** The data without its cookie, as JSON; undefined where it is not known without working it out. */
+  /** The data as `dataText` has it; undefined where it is not known without working it out. */
   readonly text: string | undefined;
   /** The cookie as it was kept. */
   readonly cookie?: Readonly<Record<string, unknown>> | undefined;
@@ -33,7 +33,7 @@ export interface Seen {
 export interface Write {
   /** The live session. */
   readonly session: object;
-  /** Its data without the cookie, as JSON. */
+  /** Its data as `dataText` has it. */
   readonly text: string;
   /** What it was made from. */
   readonly seen: Seen;

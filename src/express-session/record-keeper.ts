@@ -10,6 +10,7 @@ import { chain, run, settled, type MaybePromise, type Steps } from "../internal/
 import { newVersion } from "../session/by-id.ts";
 import { difference } from "../session/verbs.ts";
 import type { SessionStore, StoredRecord } from "../store/store.ts";
+import { NO_DATA } from "./session.ts";
 import type { Found, LegacyRecord, Seen, StoreKeeper, Write } from "./keeper.ts";
 
 /** How records are kept. */
@@ -28,79 +29,113 @@ export interface RecordKeeper extends StoreKeeper {
 }
 
 const MOST_TRIES = 50;
-const NO_ONE: Seen = Object.freeze({ text: "{}" });
+const NO_ONE: Seen = Object.freeze({ text: NO_DATA });
 
-/** Keeps records in a store of ours. */
+/** Keeps records in a store of ours. What a store answers at once is answered at once, without a generator in the usual case. */
 export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions): RecordKeeper {
-  const storedAs = (cookie: unknown, text: string): StoredRecord => ({
-    version: newVersion(),
-    expiresAt: endOf(cookie, ttl),
-    value: recordText(cookie, text),
-  });
-  const now = (): { now: number } => ({ now: Date.now() });
+  function update(id: string, write: Write): MaybePromise<Seen | "gone"> {
+    const { stored: base, merged } = write.seen;
+    const draft = draftOf(write, ttl);
+    if (base === undefined || merged === true) return run(merging(id, write, draft));
+    const stored = storedAs(draft);
+    return chain(store.update(prefix + id, stored, base, now()), (outcome) => {
+      if (outcome === "ok") return seenOf(draft, stored, false);
+      return outcome === "gone" ? "gone" : run(merging(id, write, draft));
+    });
+  }
 
-  function* replaced(id: string, { session, text, seen }: Write): Steps<Seen | "gone"> {
-    const { cookie } = session as LegacyRecord;
-    const key = prefix + id;
+  /** Another request has saved meanwhile: what this one changed, on what that one wrote. */
+  function* merging(id: string, { seen, text }: Write, draft: Draft): Steps<Seen | "gone"> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const known = tries === 0 && seen.merged !== true;
-      const base = known ? seen.stored : yield* settled(store.read(key, { ...now(), fresh: true }));
+      const base = yield* settled(store.read(prefix + id, { ...now(), fresh: true }));
       if (base === undefined) return "gone";
-      const merged = known ? text : mergedText(seen.text ?? "{}", text, base);
-      const stored = storedAs(cookie, merged);
-      const outcome = yield* settled(store.update(key, stored, base, now()));
+      const merged = mergedText(seen.text ?? NO_DATA, text, base);
+      const stored = storedAs({ ...draft, text: merged });
+      const outcome = yield* settled(store.update(prefix + id, stored, base, now()));
       if (outcome === "gone") return "gone";
-      if (outcome === "ok") return { ...seenOf(stored, text, cookie), merged: merged !== text };
+      if (outcome === "ok") return seenOf(draft, stored, merged !== text);
     }
     throw new ConflictError("retries");
   }
 
-  function* put(id: string, session: object, text: string): Steps<Seen> {
-    const { cookie } = session as LegacyRecord;
-    const key = prefix + id;
+  function put(id: string, session: object, text: string): MaybePromise<Seen> {
+    const draft = draftOf({ session, text }, ttl);
+    const stored = storedAs(draft);
+    const creating = store.create(prefix + id, stored, now());
+    return chain(creating, (created) => (created ? seenOf(draft, stored, false) : run(replacing(id, draft))));
+  }
+
+  /** Somebody has an id that is given again and again. */
+  function* replacing(id: string, draft: Draft): Steps<Seen> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const stored = storedAs(cookie, text);
-      if (yield* settled(store.create(key, stored, now()))) return seenOf(stored, text, cookie);
-      const base = yield* settled(store.read(key, { ...now(), fresh: true }));
-      if (base !== undefined && (yield* settled(store.update(key, stored, base, now()))) === "ok") {
-        return seenOf(stored, text, cookie);
-      }
+      const stored = storedAs(draft);
+      const base = yield* settled(store.read(prefix + id, { ...now(), fresh: true }));
+      const done =
+        base === undefined
+          ? yield* settled(store.create(prefix + id, stored, now()))
+          : (yield* settled(store.update(prefix + id, stored, base, now()))) === "ok";
+      if (done) return seenOf(draft, stored, false);
     }
     throw new ConflictError("retries");
   }
 
-  function* touched(id: string, write: Write): Steps<void> {
+  function touch(id: string, write: Write): MaybePromise<unknown> {
     const { cookie } = write.session as LegacyRecord;
-    const { stored, cookie: kept } = write.seen;
+    const { stored, cookie: kept, text } = write.seen;
     // A touch only prolongs: another cookie, or an earlier end, has to be written.
     const isSame = stored !== undefined && sameCookie(kept, cookie as LegacyRecord);
     const end = cookieEnd(cookie);
-    if (isSame && end === undefined && stored.expiresAt >= Date.now() + ttl) return;
-    if (isSame && (end === undefined || end >= stored.expiresAt)) {
-      yield* settled(store.touch(prefix + id, endOf(cookie, ttl), now()));
-    } else yield* replaced(id, { ...write, text: write.seen.text ?? write.text });
-  }
-
-  function found(stored: StoredRecord | undefined): Found | undefined {
-    if (stored === undefined) return undefined;
-    const record = recordOf(stored);
-    const { cookie } = record;
-    return { record, seen: { text: textIn(stored.value), cookie: cookie as LegacyRecord, stored } };
+    if (isSame && end === undefined && stored.expiresAt >= Date.now() + ttl) return undefined;
+    return isSame && (end === undefined || end >= stored.expiresAt)
+      ? store.touch(prefix + id, endOf(cookie, ttl), now())
+      : update(id, { ...write, text: text ?? write.text });
   }
 
   return {
     touches: true,
     nothing: () => NO_ONE,
     get: (id) => chain(store.read(prefix + id, now()), found),
-    set: (id, write) => run(write.seen.stored === undefined ? put(id, write.session, write.text) : replaced(id, write)),
-    put: (id, session, text) => run(put(id, session, text)),
-    touch: (id, write) => run(touched(id, write)),
+    set: (id, write) => (write.seen.stored === undefined ? put(id, write.session, write.text) : update(id, write)),
+    put,
+    touch: (id, write) => chain(touch(id, write), () => undefined),
     destroy: (id) => chain(store.delete(prefix + id, now()), () => undefined),
   };
 }
 
-function seenOf(stored: StoredRecord, text: string, cookie: unknown): Seen {
-  return { text, stored, cookie: { ...(cookie as LegacyRecord) } };
+/** What is to be written, but for its version. */
+interface Draft {
+  readonly text: string;
+  readonly cookie: LegacyRecord | undefined;
+  readonly expiresAt: number;
+}
+
+function draftOf({ session, text }: Pick<Write, "session" | "text">, ttl: number): Draft {
+  const { cookie } = session as LegacyRecord;
+  return { text, cookie: keptCookie(cookie), expiresAt: endOf(cookie, ttl) };
+}
+
+function now(): { now: number } {
+  return { now: Date.now() };
+}
+
+function found(stored: StoredRecord | undefined): Found | undefined {
+  if (stored === undefined) return undefined;
+  const record = recordOf(stored);
+  return { record, seen: { text: textIn(stored.value), cookie: record["cookie"] as LegacyRecord, stored } };
+}
+
+function storedAs({ text, cookie, expiresAt }: Draft): StoredRecord {
+  return { version: newVersion(), expiresAt, value: recordText(cookie, text) };
+}
+
+/** The cookie as it is kept. */
+function keptCookie(cookie: unknown): LegacyRecord | undefined {
+  const { toJSON } = (cookie ?? {}) as { toJSON?: unknown };
+  return (typeof toJSON === "function" ? toJSON.call(cookie) : cookie) as LegacyRecord | undefined;
+}
+
+function seenOf({ text, cookie }: Draft, stored: StoredRecord, merged: boolean): Seen {
+  return { text, stored, cookie, merged };
 }
 
 /** How much longer than `ttl` records are kept, so that only one use in a tenth of it has to write, as by P2. */
@@ -120,8 +155,8 @@ function cookieEnd(cookie: unknown): number | undefined {
 
 /** The written form of a session, which is that of express-session: the cookie first. */
 function recordText(cookie: unknown, text: string): string {
-  if (cookie === undefined) return text;
-  return `{"cookie":${JSON.stringify(cookie)}${text === "{}" ? "" : ","}${text.slice(1)}`;
+  if (cookie === undefined) return `{${text}`;
+  return `{"cookie":${JSON.stringify(cookie)}${text === NO_DATA ? "" : ","}${text}`;
 }
 
 /** The record of a value. Its cookie ends when the store says: a touch changes nothing else. */
@@ -142,8 +177,8 @@ const [QUOTE, COMMA, BACKSLASH, CLOSING_BRACE] = [0x22, 0x2c, 0x5c, 0x7d];
 function textIn(value: string): string | undefined {
   if (!value.startsWith(COOKIE_FIRST)) return undefined;
   const end = endOfCookie(value);
-  if (end === value.length - 1) return "{}";
-  return value.charCodeAt(end) === COMMA ? `{${value.slice(end + 1)}` : undefined;
+  if (end === value.length - 1) return NO_DATA;
+  return value.charCodeAt(end) === COMMA ? value.slice(end + 1) : undefined;
 }
 
 /** Cookies have no objects in them. Where a text in one has a backslash, which none needs, the end is not looked for. */
@@ -161,11 +196,11 @@ function endOfCookie(value: string): number {
 /** What this request changed, on what others have written. */
 function mergedText(before: string, after: string, base: StoredRecord): string {
   const { cookie: _, ...theirs } = recordOf(base);
-  const verb = difference(parseJson(before), parseJson(after));
+  const verb = difference(parseJson(`{${before}`), parseJson(`{${after}`));
   if (verb.kind !== "patch") return after;
   const merged: Record<string, unknown> = { ...theirs, ...verb.changed };
   for (const key of verb.removed) delete merged[key];
-  return JSON.stringify(merged);
+  return JSON.stringify(merged).slice(1);
 }
 
 const ATTRIBUTES = [

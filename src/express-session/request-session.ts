@@ -11,7 +11,7 @@ import type { HeaderEdit } from "../transport/transport.ts";
 import { Cookie, setCookieLine } from "./cookie.ts";
 import type { Found, Seen, Write } from "./keeper.ts";
 import { idsIn, isSecure } from "./request-facts.ts";
-import { dataText, KEEPER, Session, sessionFrom, type SessionKeeper, type SessionRequest } from "./session.ts";
+import { dataText, KEEPER, NO_DATA, Session, sessionFrom, type SessionKeeper, type SessionRequest } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import type { Signer } from "./signature.ts";
 
@@ -100,7 +100,7 @@ export class RequestSession implements ExchangeManager, LoadedSession, SessionKe
 
   #begin(): void {
     const { id } = this.generate();
-    this.#original = { id, text: "{}" };
+    this.#original = { id, text: NO_DATA };
   }
 
   #inflate(id: string, { record, seen }: Found): Session {

@@ -94,6 +94,11 @@ export class KeyRing {
     return chain(this.#all(), (keys) => keys.filter(({ id }) => idStart.every((byte, at) => id[at] === byte)));
   }
 
+  /** @internal The same object for as long as the ring has the same keys in the same order. */
+  get edition(): object {
+    return this.#entries;
+  }
+
   /** What a key that came from this ring is good for now. To be asked whenever something remembered is used (P26). */
   standing(key: RingKey): KeyStanding {
     const at = this.#entries.findIndex((entry) => entry.key === key);

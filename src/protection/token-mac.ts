@@ -21,6 +21,8 @@ export interface TokenMacContext {
 
 /** Makes and checks MACs under the keys of a ring, as the ring is at that moment. */
 export interface TokenMac {
+  /** The same object for as long as a verdict of {@link verify} holds: to be asked whenever one is remembered (P26). */
+  readonly edition: object;
   /** Nine bytes: the first of the key's id as a hint, and the first eight of an HMAC-SHA-256. */
   tag(bytes: Uint8Array): MaybePromise<Uint8Array<ArrayBuffer>>;
   /** `"current"` when the first key made the tag, `"outdated"` when another of the ring did, or else `"forged"`. Never throws. */
@@ -60,5 +62,11 @@ export function tokenMac(context: TokenMacContext, engine: Primitives["hmac"] = 
     return "forged";
   }
 
-  return { tag: (bytes) => run(tag(bytes)), verify: (bytes, given) => run(verify(bytes, given)) };
+  return {
+    get edition() {
+      return ring.edition;
+    },
+    tag: (bytes) => run(tag(bytes)),
+    verify: (bytes, given) => run(verify(bytes, given)),
+  };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { settled, type Steps } from "../internal/maybe-promise.ts";
+import { chain, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import type { StoredRecord } from "../store/store.ts";
 import { baseOf, fromStored, keyOf, proofOf, type ById, type ByIdBase } from "./by-id.ts";
 import type { RejectionReason } from "./events.ts";
@@ -28,17 +28,32 @@ interface Refusal {
 }
 
 /** Tries the tokens of a request. */
-export function* loadById(byId: ById, tokens: readonly string[], exchange: Exchange): Steps<Loaded<ByIdBase>> {
+export function loadById(byId: ById, tokens: readonly string[], exchange: Exchange): MaybePromise<Loaded<ByIdBase>> {
+  const known = tokens.length === 1 ? byId.codec.recall(tokens[0] as string) : undefined;
+  if (known === undefined) return run(tried(byId, tokens, exchange));
+  return chain(byId.calls.read(keyOf(byId, known.id)), (stored): MaybePromise<Loaded<ByIdBase>> => {
+    const verdict = judge(byId, known, known.mine, exchange, stored);
+    if ("base" in verdict) return verdict;
+    return run(byId.calls.cached ? tried(byId, tokens, exchange) : refusedAll(byId, [verdict]));
+  });
+}
+
+function* tried(byId: ById, tokens: readonly string[], exchange: Exchange): Steps<Loaded<ByIdBase>> {
   const valid: ByIdBase[] = [];
   const refused: Refusal[] = [];
   for (const text of tokens) {
     const token = yield* settled(byId.codec.parse(text));
     const verdict = typeof token === "string" ? { reason: token } : yield* judged(byId, token, exchange);
-    if ("base" in verdict) addValid(valid, verdict.base);
-    else refused.push(verdict);
+    if ("base" in verdict) {
+      byId.codec.remember(text, verdict.base);
+      addValid(valid, verdict.base);
+    } else refused.push(verdict);
   }
   if (valid.length === 1) return { base: valid[0] };
-  if (valid.length > 1) return rejected(byId, undefined, "ambiguous");
+  return valid.length > 1 ? rejected(byId, undefined, "ambiguous") : yield* refusedAll(byId, refused);
+}
+
+function* refusedAll(byId: ById, refused: readonly Refusal[]): Steps<Loaded<ByIdBase>> {
   for (const { id, reason } of refused) {
     rejected(byId, id, reason);
     if (reason === "replay" && id !== undefined) yield* endReplayed(byId, id);

@@ -8,6 +8,7 @@ import { encodeBase64url } from "../internal/base64url.ts";
 import { equalText, utf8 } from "../internal/bytes.ts";
 import type { Clock } from "../internal/clock.ts";
 import { randomBytes } from "../internal/crypto.ts";
+import { deepFreeze } from "../internal/json.ts";
 import type { MaybePromise, Steps } from "../internal/maybe-promise.ts";
 import type { SerialQueue } from "../internal/serial-queue.ts";
 import type { StoredRecord } from "../store/store.ts";
@@ -41,6 +42,11 @@ export interface ById {
   readonly onReplay: OnReplay;
   /** How long a commit goes on trying, in milliseconds. */
   readonly timeout: number;
+  /**
+   * What was read of records that the store hands out again, for as long as it does. Not where there is a schema: some change
+   * what they are given to check.
+   */
+  readonly read: WeakMap<StoredRecord, SessionRecord> | undefined;
 }
 
 /** Which of a record's secrets a request came with (P6). */
@@ -85,11 +91,15 @@ export function toStored(byId: ById, record: SessionRecord, version: string, now
   return content.subject === undefined ? stored : { ...stored, subject: subjectKeyOf(byId, content.subject) };
 }
 
-/** The record in what a store keeps; undefined when it cannot be read. */
-export function fromStored({ prefix }: { readonly prefix: string }, stored: StoredRecord): SessionRecord | undefined {
-  const { subject } = stored;
-  if (subject === undefined) return readRecord(stored.value, undefined);
-  return subject.startsWith(prefix) ? readRecord(stored.value, subject.slice(prefix.length)) : undefined;
+/** The record in what a store keeps, frozen; undefined when it cannot be read. */
+export function fromStored({ prefix, read }: ById, stored: StoredRecord): SessionRecord | undefined {
+  const known = read?.get(stored);
+  if (known !== undefined) return known;
+  const { subject, value } = stored;
+  if (subject !== undefined && !subject.startsWith(prefix)) return undefined;
+  const record = readRecord(value, subject?.slice(prefix.length));
+  if (record !== undefined) read?.set(stored, deepFreeze(record));
+  return record;
 }
 
 const VERSION_LENGTH = 12;

@@ -14,6 +14,7 @@ import {
   subjectOf,
 } from "../../test/testbed.ts";
 import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
+import { keyRing } from "../protection/key-ring.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
 
 describe("clocks", () => {
@@ -94,6 +95,24 @@ describe("clocks", () => {
 });
 
 describe("presenting a token", () => {
+  test("P26: one that was seen before is worth nothing once its key has left the ring, and reissued once that is not the first", async () => {
+    const other = encodeBase64url(new Uint8Array(32).map((_, index) => (index * 91 + 5) % 256));
+    const ring = keyRing([KEY]);
+    const it = setup({ keys: ring });
+    await it.browser.visit(it.user, (session) => session.set({ name: "Ada" }));
+    const seen = it.browser.clone();
+    for (let visit = 0; visit < 3; visit++) await it.browser.visit(it.user, ({ data }) => expect(data).toBeDefined());
+    ring.replace([other, KEY]);
+    await it.browser.visit(it.user, ({ data }) => expect(data).toBeDefined());
+    expect(it.browser.jar.get(COOKIE)).not.toBe(seen.jar.get(COOKIE));
+    expect(it.events).toContain("reissued");
+    ring.replace([other]);
+    it.store.calls.length = 0;
+    expect(await seen.visit(it.user, ({ data }) => data)).toBeUndefined();
+    expect(it.store.calls).toEqual([]);
+    expect(await it.browser.visit(it.user, ({ data }) => data)).toEqual({ name: "Ada" });
+  });
+
   test("P4: a slow body does not age a token: what counts is when the request arrived", async () => {
     const it = setup();
     const { old } = await renewed(it);

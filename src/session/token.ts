@@ -4,6 +4,7 @@
  * @module
  */
 import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
+import { boundedCache } from "../internal/bounded-cache.ts";
 import { concat, lengthPrefixed, utf8 } from "../internal/bytes.ts";
 import { hmac, randomBytes, sha256 } from "../internal/crypto.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
@@ -26,6 +27,11 @@ export interface ParsedToken {
   readonly outdated: boolean;
 }
 
+/** A token that led to a session, and what the store keeps of its secret. */
+export interface OpenedToken extends ParsedToken {
+  readonly mine: string;
+}
+
 /** Why a token was refused without a look into the store. */
 export type TokenRefusal = "malformed" | "forged";
 
@@ -37,6 +43,10 @@ export interface TokenCodec {
   write(id: string, secret: Secret): MaybePromise<string>;
   /** Takes a token apart: syntax first, then the MAC. Never throws. */
   parse(token: string): MaybePromise<ParsedToken | TokenRefusal>;
+  /** What was remembered of a token, if its key is what it was (P26): a client comes with the same one again and again. */
+  recall(token: string): OpenedToken | undefined;
+  /** Remembers a token that led to a session: those of many clients, but not of everyone who makes some up. */
+  remember(token: string, opened: OpenedToken): void;
   /**
    * The id and secret of the session of a client who is known otherwise: by its certificate, say. Whatever makes the client
    * known may be public, so the secret is longer than any that a token can have: nobody can present it.
@@ -56,6 +66,13 @@ export interface TokenOptions {
   readonly acceptUnsigned: boolean;
   /** Where ids come from; undefined: 16 random bytes. */
   readonly generateId: (() => Uint8Array) | undefined;
+}
+
+/** How many tokens are remembered: about half a kilobyte each. */
+const MOST_REMEMBERED = 1024;
+
+interface Remembered extends OpenedToken {
+  readonly edition: object | undefined;
 }
 
 /** The token codec of a definition. */
@@ -79,8 +96,18 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
     return hasLength(bytes.length - MAC_BYTES) ? split(bytes.subarray(0, -MAC_BYTES), false) : "malformed";
   }
 
+  const known = boundedCache<string, Remembered>(MOST_REMEMBERED);
+
   return {
     newId: idGenerator(generateId),
+
+    recall(token) {
+      const remembered = known.get(token);
+      return remembered !== undefined && remembered.edition === mac?.edition ? remembered : undefined;
+    },
+
+    remember: (token, { id, secret, outdated, mine }) =>
+      known.set(token, { id, secret, outdated, mine, edition: mac?.edition }),
 
     write(id, secret) {
       const bytes = concat(decodeBase64url(id) as Secret, secret);

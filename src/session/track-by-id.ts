@@ -13,7 +13,7 @@ import type { Tracker } from "./tracker.ts";
 /** Keeps sessions by id. */
 export function trackById(byId: ById): Tracker<ByIdBase> {
   return {
-    load: (tokens, exchange) => run(loadById(byId, tokens, exchange)),
+    load: (tokens, exchange) => loadById(byId, tokens, exchange),
     identify: (client, exchange) => run(identifyById(byId, client, exchange)),
     token: ({ id, secret }) => byId.codec.write(id, secret),
     isQuiet: (state) => isQuiet(byId, state),

@@ -93,6 +93,7 @@ export function directoryStore(path: string, options: DirectoryStoreOptions = {}
   return {
     name: "directoryStore",
     cached: size > 0,
+    returnsSame: false,
     ...verbs(parts, sweeper.start),
     ...listings(parts),
     deleteExpired,

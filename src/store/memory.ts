@@ -70,6 +70,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   return {
     name: "memoryStore",
     cached: false,
+    returnsSame: true,
     ...verbs(table, inserted),
     ...listings(table),
     ...removals(table, expired),

@@ -65,6 +65,7 @@ export function sqliteStore(source: string | SqliteDatabase, options: SqliteStor
   return {
     name: "sqliteStore",
     cached: false,
+    returnsSame: false,
     ...verbs(statements, sweeper.start),
     ...listings(statements),
     ...removals(statements, expired),

@@ -83,6 +83,12 @@ export interface SessionStore {
   /** Whether `read` without `fresh` may answer from a cache. Default false. */
   readonly cached?: boolean;
 
+  /**
+   * Whether `read` hands out the very object that was stored, again and again until it is replaced. Then what was made of it
+   * is remembered. Default false.
+   */
+  readonly returnsSame?: boolean;
+
   /** Keeps a record under a free key. False, and nothing written, when the key exists. */
   create(key: string, record: StoredRecord, call: StoreCall): MaybePromise<boolean>;
 

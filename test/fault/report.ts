@@ -1,7 +1,6 @@
 /** What the runs of a store came to, as JSON and as a table for people. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import type { Findings } from "./check.ts";
 import type { Engine } from "./fault.ts";
 import type { Figures } from "./figures.ts";
 import { LONG_STORE_TIMEOUT, STORE_TIMEOUT, type Report } from "./run.ts";
@@ -12,10 +11,11 @@ export interface Row {
   readonly topology: string;
   readonly title: string;
   readonly promised: string;
-  /** What the engine does not rule out. */
-  readonly allows: readonly (keyof Findings)[];
+  /** The kinds of wrong that the engine does not rule out. */
+  readonly allows: string;
   readonly figures: Figures;
-  readonly complaints: readonly string[];
+  /** What speaks against it; empty when all that was promised was kept. */
+  readonly complaints: string;
 }
 
 /** The runs of a store. */
@@ -39,7 +39,8 @@ export function resultsOf({ name, versions }: Engine, seed: number, reports: rea
     machine: { cpu: cpu?.model.trim() ?? "unknown", cores: cpus().length },
     rows: reports.map(({ fault, figures, complaints }) => {
       const { name: of, topology, title, promised, allows } = fault;
-      return { fault: of, topology, title, promised, allows, figures, complaints };
+      const texts = { allows: allows.join(", "), complaints: complaints.join("; ") };
+      return { fault: of, topology, title, promised, figures, ...texts };
     }),
   };
 }
