@@ -17,7 +17,8 @@ const DEEPEST = 100;
  */
 export function copyJson(value: unknown, path: string, depth = 0): JsonValue {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
-  if (typeof value === "number" && Number.isFinite(value)) return value;
+  // JSON knows no -0: what is kept has to be what will be read.
+  if (typeof value === "number" && Number.isFinite(value)) return value === 0 ? 0 : value;
   if (typeof value !== "object") throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
   if (depth > DEEPEST) throw tooDeep(path.slice(0, 60));
   if (Array.isArray(value)) return value.map((entry, index) => copyJson(entry, `${path}[${index}]`, depth + 1));

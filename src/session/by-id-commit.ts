@@ -148,7 +148,7 @@ function begun(byId: ById, state: ByIdState, base: ByIdBase, task: Task): Step {
   const detail = { id: base.id, subject: base.content.subject };
   byId.events.emit("created", detail);
   if (base.content.subject !== undefined) byId.events.emit("authenticated", detail);
-  done(state, base, task);
+  done(byId, state, base, task);
   return { outcome: "written", owed: base.secret };
 }
 
@@ -214,7 +214,7 @@ function accepted(byId: ById, state: ByIdState, next: ByIdBase, { change, owed }
   if (rotated !== undefined) byId.events.emit(rotated, detail);
   if (task.log.some(isDataVerb)) byId.events.emit("updated", detail);
   if (change === "confirmed" || change === "renewed") byId.events.emit(change, detail);
-  done(state, next, task);
+  done(byId, state, next, task);
   return { outcome: "written", owed };
 }
 
@@ -276,7 +276,7 @@ function* settledAttempt(byId: ById, state: ByIdState): Steps<boolean> {
     throw new ConflictError("retries");
   }
   if (outcome !== true && outcome !== "ok") return false;
-  done(state, base, task);
+  done(byId, state, base, task);
   if (owed) state.owed = { id: base.id, secret: base.secret };
   return true;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isPlainObject } from "../internal/json.ts";
+import { deepFreeze, isPlainObject } from "../internal/json.ts";
 import { baseOf, toStored, type ById, type ByIdBase } from "./by-id.ts";
 import type { SecretsChange } from "./by-id-secrets.ts";
 import type { Content, SessionRecord } from "./record.ts";
@@ -67,7 +67,8 @@ export function nextBase(
 }
 
 /** The store has it. What another subject's sign-in replaced is still to be ended (P16). */
-export function done(state: ByIdState, base: ByIdBase, task: Task): void {
+export function done({ read }: ById, state: ByIdState, base: ByIdBase, task: Task): void {
+  read?.set(base.stored, deepFreeze(base.record));
   state.unsettled = undefined;
   const moved = task.draft.separate && state.identity === undefined;
   const replaced = state.incarnation === task.incarnation && moved ? state.base : undefined;

@@ -93,7 +93,7 @@ function* secretsWritten(
   if (outcome === "ok") {
     const type = change === "confirmed" || change === "renewed" ? change : "touched";
     byId.events.emit(type, { id: base.id, subject: base.content.subject });
-    done(state, next, task);
+    done(byId, state, next, task);
     return { outcome: "unchanged", owed };
   }
   if (change !== "renewed") return UNCHANGED;
@@ -108,7 +108,7 @@ function* touched(byId: ById, state: ByIdState, base: ByIdBase, task: Task): Ste
   const exists = yield* settled(byId.calls.touch(keyOf(byId, base.id), expiresAt));
   const detail = { id: base.id, subject: base.content.subject };
   byId.events.emit(exists ? "touched" : "gone", exists ? detail : { ...detail, reason: "ended" });
-  if (exists) done(state, { ...base, stored: { ...base.stored, expiresAt }, expiresAt }, task);
+  if (exists) done(byId, state, { ...base, stored: { ...base.stored, expiresAt }, expiresAt }, task);
   else {
     state.base = undefined;
     state.gone = true;
