@@ -10,7 +10,10 @@ import type { RedisConnection, Send } from "./redis-client.ts";
 
 /** For what has to survive the loss of the primary. */
 export interface RedisWaitOptions {
-  /** How many replicas have to have it. */
+  /**
+   * How many replicas have to have it: all that could become the primary. With fewer a failover may choose one that has not, and
+   * what was ended is back. While one is away, sign-outs fail (503).
+   */
   readonly replicas: number;
   /** How long they have for it, in seconds or as a text. Less than the `storeTimeout` of the definition. */
   readonly timeout: Duration;
