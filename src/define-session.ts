@@ -282,7 +282,8 @@ function byValueParts(options: SessionOptions): ManagerParts {
   const revocation = revocationOf(options, common);
   const newId = idGenerator(generateId);
   const envelope = codec === undefined ? WHOLE : dataOnly(codec, newId);
-  const byValue = { ...common, protector: protector("session"), idle, revocation, envelope, newId };
+  const read = options.schema === undefined && options.codec === undefined ? new WeakMap() : undefined;
+  const byValue = { ...common, protector: protector("session"), idle, revocation, envelope, read, newId };
   const tracker = trackByValue(byValue);
   const more = {
     kept: "by value",

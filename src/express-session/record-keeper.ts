@@ -61,8 +61,9 @@ export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions
   function put(id: string, session: object, text: string): MaybePromise<Seen> {
     const draft = draftOf({ session, text }, ttl);
     const stored = storedAs(draft);
-    const creating = store.create(prefix + id, stored, now());
-    return chain(creating, (created) => (created ? seenOf(draft, stored, false) : run(replacing(id, draft))));
+    return chain(store.create(prefix + id, stored, now()), (created) =>
+      created ? seenOf(draft, stored, false) : run(replacing(id, draft)),
+    );
   }
 
   /** Somebody has an id that is given again and again. */
@@ -70,25 +71,24 @@ export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const stored = storedAs(draft);
       const base = yield* settled(store.read(prefix + id, { ...now(), fresh: true }));
-      const done =
-        base === undefined
-          ? yield* settled(store.create(prefix + id, stored, now()))
-          : (yield* settled(store.update(prefix + id, stored, base, now()))) === "ok";
-      if (done) return seenOf(draft, stored, false);
+      const outcome = yield* settled<boolean | string>(
+        base === undefined ? store.create(prefix + id, stored, now()) : store.update(prefix + id, stored, base, now()),
+      );
+      if (outcome === true || outcome === "ok") return seenOf(draft, stored, false);
     }
     throw new ConflictError("retries");
   }
 
+  /** A touch only prolongs: another cookie, or an earlier end, has to be written. */
   function touch(id: string, write: Write): MaybePromise<unknown> {
     const { cookie } = write.session as LegacyRecord;
     const { stored, cookie: kept, text } = write.seen;
-    // A touch only prolongs: another cookie, or an earlier end, has to be written.
-    const isSame = stored !== undefined && sameCookie(kept, cookie as LegacyRecord);
-    const end = cookieEnd(cookie);
-    if (isSame && end === undefined && stored.expiresAt >= Date.now() + ttl) return undefined;
-    return isSame && (end === undefined || end >= stored.expiresAt)
-      ? store.touch(prefix + id, endOf(cookie, ttl), now())
-      : update(id, { ...write, text: text ?? write.text });
+    const end = cookieEnd(cookie) ?? Infinity;
+    if (stored === undefined || end < stored.expiresAt || !sameCookie(kept, cookie as LegacyRecord)) {
+      return update(id, { ...write, text: text ?? write.text });
+    }
+    const isDue = end !== Infinity || stored.expiresAt < Date.now() + ttl;
+    return isDue ? store.touch(prefix + id, endOf(cookie, ttl), now()) : undefined;
   }
 
   return {

@@ -22,14 +22,24 @@ export interface SessionKeeper {
 /** Where the middleware's part of a request hangs. */
 export const KEEPER: unique symbol = Symbol("coatcheck.express-session") as never;
 
-const HOST: unique symbol = Symbol("coatcheck.host") as never;
-
 /** A request with a session. */
 export interface SessionRequest extends IncomingMessage {
   session?: Session | null | undefined;
   sessionID?: string | undefined;
   sessionStore?: Store | undefined;
   [KEEPER]?: SessionKeeper;
+}
+
+const HOST: unique symbol = Symbol("coatcheck.host") as never;
+
+/** Whose session an object is. */
+interface Host {
+  readonly req: SessionRequest;
+  readonly id: string;
+}
+
+function hostOf(session: object): Host {
+  return (session as { readonly [HOST]: Host })[HOST];
 }
 
 /**
@@ -39,9 +49,6 @@ export interface SessionRequest extends IncomingMessage {
 export class Session {
   /** What the session's cookie says. */
   declare cookie: Cookie;
-  /** @internal */
-  declare readonly [HOST]: { readonly req: SessionRequest; readonly id: string };
-
   constructor(req: SessionRequest, data?: object | null) {
     // One property that does not show, and not two: defining them is slow.
     Object.defineProperty(this, HOST, { value: { req, id: req.sessionID } });
@@ -52,12 +59,12 @@ export class Session {
 
   /** What the client holds, signed, in its cookie. */
   get id(): string {
-    return this[HOST].id;
+    return hostOf(this).id;
   }
 
   /** The request that the session is on. */
   get req(): SessionRequest {
-    return this[HOST].req;
+    return hostOf(this).req;
   }
 
   /** Lets the session live for its whole `maxAge` from now. The middleware does it with every request. */

@@ -61,23 +61,33 @@ export interface OpenedTokens {
   add(token: string, text: string, key: RingKey): Unprotected | undefined;
 }
 
+interface Opened {
+  readonly key: RingKey;
+  /** What it is to a ring in which the key is the first, and in which it is another. */
+  readonly current: Unprotected;
+  readonly outdated: Unprotected;
+}
+
 /** Remembers up to `limit` opened tokens. */
 export function openedTokens(ring: KeyRing, limit: number): OpenedTokens {
-  const cache = boundedCache<string, { readonly text: string; readonly key: RingKey }>(limit);
+  const cache = boundedCache<string, Opened>(limit);
 
-  function judge(text: string, key: RingKey): Unprotected | undefined {
+  /** The same object each time, so that others can remember what they made of it. */
+  function judge({ key, current, outdated }: Opened): Unprotected | undefined {
     const standing = ring.standing(key);
-    return standing === "removed" ? undefined : { text, outdated: standing === "outdated" };
+    if (standing === "removed") return undefined;
+    return standing === "current" ? current : outdated;
   }
 
   return {
     get(token) {
       const known = cache.get(token);
-      return known === undefined ? undefined : judge(known.text, known.key);
+      return known === undefined ? undefined : judge(known);
     },
     add(token, text, key) {
-      cache.set(token, { text, key });
-      return judge(text, key);
+      const opened = { key, current: { text, outdated: false }, outdated: { text, outdated: true } };
+      cache.set(token, opened);
+      return judge(opened);
     },
   };
 }

@@ -5,13 +5,15 @@
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import { run, settled, type Steps } from "../internal/maybe-promise.ts";
-import type { Protector } from "../protection/protection.ts";
+import { deepFreeze } from "../internal/json.ts";
+import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import type { Protector, Unprotected } from "../protection/protection.ts";
 import type { BoundTransport } from "../transport/transport.ts";
 import { idleTextOf, idleTimeOf, type Envelope, type Payload } from "./envelope.ts";
 import type { Events, RejectionReason } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { absoluteEnd, nextExpiry, type Policy } from "./policy.ts";
+import type { Content } from "./record.ts";
 import type { Revocation } from "./revocation.ts";
 import type { Shape } from "./shape.ts";
 import { dropData, endAll, settle, taskOf, type Base, type SessionState, type Task } from "./state.ts";
@@ -30,6 +32,8 @@ export interface ByValue {
   readonly revocation: Revocation | undefined;
   /** What a token says, before it is protected. */
   readonly envelope: Envelope;
+  /** What was read of tokens that the protector opens to the same object again. Not where there is a schema or a codec. */
+  readonly read: WeakMap<Unprotected, Payload> | undefined;
   newId(): string;
 }
 
@@ -52,54 +56,91 @@ const FRESH = 5000;
 /** Keeps sessions by value. */
 export function trackByValue(byValue: ByValue): Tracker<ByValueBase> {
   return {
-    load: (tokens, exchange) => run(loaded(byValue, tokens, exchange)),
+    load: (tokens, exchange) => load(byValue, tokens, exchange),
+    isQuiet: (state) => isQuiet(byValue, state),
     commit: (state, context) => run(committed(byValue, state, context)),
   };
 }
 
 // --- loading ------------------------------------------------------------------------------------------------------------
 
-type Verdict = { readonly base: ByValueBase } | { readonly id?: string; readonly reason: RejectionReason };
+type Refusal = { readonly id?: string; readonly reason: RejectionReason };
+type Verdict = { readonly base: ByValueBase } | Refusal;
+
+function load(byValue: ByValue, tokens: readonly string[], exchange: Exchange): MaybePromise<Loaded<ByValueBase>> {
+  const { idle, revocation, protector } = byValue;
+  const opened = tokens.length === 1 && idle === undefined && revocation === undefined;
+  const only = opened ? protector.unprotect(tokens[0] as string) : undefined;
+  if (!opened || isPromise(only)) return run(loaded(byValue, tokens, exchange));
+  const payload = payloadOf(byValue, only);
+  const verdict = "reason" in payload ? payload : admitted(byValue, payload, only?.outdated === true, undefined);
+  return "base" in verdict ? verdict : refused(byValue, [verdict]);
+}
 
 function* loaded(byValue: ByValue, tokens: readonly string[], exchange: Exchange): Steps<Loaded<ByValueBase>> {
   const valid: ByValueBase[] = [];
-  let refused: RejectionReason | undefined;
+  const refusals: Refusal[] = [];
   for (const token of tokens) {
     const verdict = yield* judged(byValue, token, exchange);
     if ("base" in verdict) valid.push(verdict.base);
-    else {
-      byValue.events.emit("rejected", verdict);
-      refused = refused === undefined || refused === "expired" ? verdict.reason : refused;
-    }
+    else refusals.push(verdict);
   }
-  if (valid.length <= 1) return { base: valid[0], reason: refused };
-  byValue.events.emit("rejected", { reason: "ambiguous" });
-  return { base: undefined, reason: "ambiguous" };
+  if (valid.length > 1) return refused(byValue, [...refusals, { reason: "ambiguous" }], "ambiguous");
+  const { reason } = refused(byValue, refusals);
+  return { base: valid[0], reason };
+}
+
+/** Tells of the refusals. The reason is that of the last, unless others were of tokens that are no longer good for anything. */
+function refused({ events }: ByValue, refusals: readonly Refusal[], reason = strongest(refusals)): Loaded<ByValueBase> {
+  for (const refusal of refusals) events.emit("rejected", refusal);
+  return { base: undefined, reason };
+}
+
+function strongest(refusals: readonly Refusal[]): RejectionReason | undefined {
+  return (refusals.find(({ reason }) => reason !== "expired") ?? refusals[0])?.reason;
 }
 
 function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Verdict> {
+  const { idle, revocation, clock } = byValue;
   const opened = yield* settled(byValue.protector.unprotect(token));
-  if (opened === undefined) return { reason: "forged" };
-  const now = byValue.clock.now();
-  const payload = byValue.envelope.read(opened.text, now);
-  if (payload === undefined) return { reason: "corrupt" };
+  const payload = payloadOf(byValue, opened);
+  if ("reason" in payload) return payload;
   const { id, content, epoch } = payload;
-  const seenAt = byValue.idle === undefined ? undefined : yield* lastSeen(byValue.idle, payload, exchange);
-  const expiresAt =
-    seenAt === undefined ? absoluteEnd(byValue.policy, content) : nextExpiry(byValue.policy, content, seenAt);
-  if (expiresAt <= now) return { id, reason: "expired" };
-  if (byValue.revocation !== undefined && content.subject !== undefined) {
-    if (epoch === undefined || !(yield* byValue.revocation.valid(content.subject, epoch, id)))
-      return { id, reason: "revoked" };
+  const seenAt = idle === undefined ? undefined : yield* lastSeen(idle, payload, exchange);
+  const { subject } = content;
+  if (revocation !== undefined && subject !== undefined && endOf(byValue, content, seenAt) > clock.now()) {
+    if (epoch === undefined || !(yield* revocation.valid(subject, epoch, id))) return { id, reason: "revoked" };
   }
+  return admitted(byValue, payload, opened?.outdated === true, seenAt);
+}
+
+/** What an opened token says. */
+function payloadOf({ envelope, clock, read }: ByValue, opened: Unprotected | undefined): Payload | Refusal {
+  if (opened === undefined) return { reason: "forged" };
+  const known = read?.get(opened);
+  if (known !== undefined) return known;
+  const payload = envelope.read(opened.text, clock.now());
+  if (payload === undefined) return { reason: "corrupt" };
+  read?.set(opened, deepFreeze(payload));
+  return payload;
+}
+
+function endOf({ policy }: ByValue, content: Content, seenAt: number | undefined): number {
+  return seenAt === undefined ? absoluteEnd(policy, content) : nextExpiry(policy, content, seenAt);
+}
+
+/** The session, unless a clock has ended it or its data does not fit. */
+function admitted(byValue: ByValue, payload: Payload, outdated: boolean, seenAt: number | undefined): Verdict {
+  const { id, content, epoch, issuedAt } = payload;
+  const now = byValue.clock.now();
+  const expiresAt = endOf(byValue, content, seenAt);
+  if (expiresAt <= now) return { id, reason: "expired" };
   const data = byValue.shape.read(content.data);
   if (data === undefined) return { id, reason: "invalid-data" };
   if (data.migrated) byValue.events.emit("migrated", { id, subject: content.subject });
-  const read = { ...content, data: data.data };
-  const lastSeenAt = seenAt ?? payload.issuedAt;
-  return {
-    base: { id, content: read, expiresAt, lastSeenAt, epoch, outdated: opened.outdated, seenAt, loadedAt: now },
-  };
+  const lastSeenAt = seenAt ?? issuedAt;
+  const seen = { ...content, data: data.data };
+  return { base: { id, content: seen, expiresAt, lastSeenAt, epoch, outdated, seenAt, loadedAt: now } };
 }
 
 /**
@@ -181,6 +222,16 @@ function announce({ events }: ByValue, base: Base | undefined, { draft, log }: T
 }
 
 /** What a request that only looked may still send: the token under the current key, the idle clock (P22). */
+/** Whether there is nothing to write and nothing to say, as after nearly every read. */
+function isQuiet({ policy, clock }: ByValue, { base, log, ended: endings }: State): boolean {
+  if (log.length + endings.length > 0) return false;
+  return base === undefined || (!base.outdated && !isIdleDue(policy, base, clock.now()));
+}
+
+function isIdleDue({ idle }: Policy, { seenAt }: ByValueBase, now: number): boolean {
+  return idle !== undefined && seenAt !== undefined && now - seenAt >= idle / 10;
+}
+
 function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
   const { policy, clock, events } = byValue;
   const now = clock.now();
@@ -191,7 +242,7 @@ function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
     token = yield* settled(byValue.protector.protect(byValue.envelope.write({ ...base, issuedAt: now })));
     events.emit("reissued", detail);
   }
-  const due = policy.idle !== undefined && base.seenAt !== undefined && now - base.seenAt >= policy.idle / 10;
+  const due = isIdleDue(policy, base, now);
   if (due) events.emit("touched", detail);
   return { outcome: "unchanged", token, idleToken: due ? yield* idleTokenOf(byValue, base.id, now) : undefined };
 }
