@@ -21,8 +21,8 @@ const MANY = 1_000_000;
 /** Design §6: flat, ± 20 %. */
 const MOST = 1.2;
 
-const ROUNDS = 15;
-const REQUESTS = 4_000;
+const ROUNDS = 30;
+const REQUESTS = 3_000;
 /** Requests under way at a time, as of as many connections. */
 const AT_ONCE = 32;
 
@@ -67,14 +67,11 @@ async function bench(): Promise<boolean> {
   try {
     for (const sessions of [FEW, MANY]) contestants.push(await enter(sessions));
     const [few, many] = contestants as [Contestant, Contestant];
-    await round(few);
-    await round(many);
-    const costs = new Map(contestants.map((one) => [one, [] as ReadonlyMap<Route, Cost>[]]));
-    for (let i = 0; i < ROUNDS; i++) {
-      // Who is second finds the machine as the other one has left it.
-      for (const one of i % 2 === 0 ? [few, many] : [many, few]) costs.get(one)?.push(await round(one));
-    }
-    return report(costs.get(few) ?? [], costs.get(many) ?? []);
+    await round([few, many]);
+    const costs: Costs[] = [];
+    // Who is second finds the machine as the other one has left it.
+    for (let i = 0; i < ROUNDS; i++) costs.push(await round(i % 2 === 0 ? [few, many] : [many, few]));
+    return report(costs, few, many);
   } finally {
     for (const one of contestants) await one.stop();
   }
@@ -180,19 +177,25 @@ async function inParallel(count: number, work: (i: number) => Promise<void>, atO
 
 // --- rounds ---------------------------------------------------------------------------------------------------------------
 
+/** What each of them has taken in a round. */
+type Costs = ReadonlyMap<Contestant, Partial<Record<Route, Cost>>>;
+
 /** One round: requests of every kind, those for the sessions that are there to any of them. */
-async function round(contestant: Contestant): Promise<ReadonlyMap<Route, Cost>> {
-  const { sessions, tokenOf } = contestant;
-  const any = (): string => tokenOf(Math.floor(Math.random() * sessions));
-  const costs = new Map<Route, Cost>();
-  let made: readonly string[] = [];
+async function round(contestants: readonly Contestant[]): Promise<Costs> {
+  const costs = new Map(contestants.map((one) => [one, {} as Partial<Record<Route, Cost>>]));
+  const made = new Map<Contestant, readonly string[]>();
   for (const route of ROUTES) {
-    const tokens = Array.from({ length: REQUESTS }, (_, i) => (route === "sign-out" ? made[i] : any()) ?? "");
-    const requests = tokens.map((token) => requestFor(route, token));
-    const { cost, responses } = await measured(contestant, requests);
-    costs.set(route, cost);
-    for (const { status } of responses) if (status !== 200) throw new Error(`${route}: ${status}`);
-    if (route === "new") made = responses.map(tokenIn);
+    for (const one of contestants) {
+      const any = (): string => one.tokenOf(Math.floor(Math.random() * one.sessions));
+      const tokens = Array.from({ length: REQUESTS }, (_, i) => (route === "sign-out" && made.get(one)?.[i]) || any());
+      const { cost, responses } = await measured(
+        one,
+        tokens.map((token) => requestFor(route, token)),
+      );
+      for (const { status } of responses) if (status !== 200) throw new Error(`${route}: ${status}`);
+      if (route === "new") made.set(one, responses.map(tokenIn));
+      (costs.get(one) ?? {})[route] = cost;
+    }
   }
   return costs;
 }
@@ -227,14 +230,12 @@ async function cpuOf(node: RedisNode): Promise<number> {
 
 // --- report ---------------------------------------------------------------------------------------------------------------
 
-type Rounds = readonly ReadonlyMap<Route, Cost>[];
-
 /** Prints what was measured; whether it is as flat as it has to be. */
-function report(few: Rounds, many: Rounds): boolean {
+function report(rounds: readonly Costs[], few: Contestant, many: Contestant): boolean {
   console.log(`\nCPU time of a request in µs (app + Redis), ${ROUNDS} rounds of ${REQUESTS} requests:\n`);
   console.log(`| request | | ${FEW} sessions | ${MANY} sessions | ratio |\n|---|---|--:|--:|--:|`);
   const ratios = ROUTES.map((route) => {
-    const [ofFew, ofMany] = [costsOf(few, route), costsOf(many, route)];
+    const [ofFew, ofMany] = [costsOf(rounds, few, route), costsOf(rounds, many, route)];
     line(route, "median", ofFew, ofMany, median);
     return line(route, "minimum", ofFew, ofMany, minimum);
   });
@@ -245,8 +246,8 @@ function report(few: Rounds, many: Rounds): boolean {
   return worst <= MOST;
 }
 
-function costsOf(rounds: Rounds, route: Route): readonly Cost[] {
-  return rounds.map((costs) => costs.get(route) as Cost);
+function costsOf(rounds: readonly Costs[], one: Contestant, route: Route): readonly Cost[] {
+  return rounds.flatMap((costs) => costs.get(one)?.[route] ?? []);
 }
 
 function line(

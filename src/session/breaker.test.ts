@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fakeClock } from "../testing/fake-clock.ts";
+import * as nodeRedis from "redis";
 import { breaker, isUnreachable } from "./breaker.ts";
 
 function setup(options: { readonly failures?: number; readonly waiting?: number } = {}) {
@@ -193,6 +194,7 @@ describe("an error means that the store cannot be reached", () => {
     ["EAI_AGAIN", Object.assign(new Error("x"), { code: "EAI_AGAIN" })],
     ["SQLSTATE 08006", Object.assign(new Error("x"), { code: "08006" })],
     ["ClientOfflineError", named("ClientOfflineError")],
+    ["an error of node-redis, by its class", new nodeRedis.ClientOfflineError()],
     ["MaxRetriesPerRequestError", named("MaxRetriesPerRequestError")],
     ["SocketClosedUnexpectedlyError", named("SocketClosedUnexpectedlyError")],
     ["fetch failed", new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code: "ECONNREFUSED" }) })],

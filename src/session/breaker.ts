@@ -171,15 +171,20 @@ const CODES =
   /^(?:E(?:CONN(?:REFUSED|RESET|ABORTED)|PIPE|TIMEDOUT|HOST(?:UNREACH|DOWN)|NET(?:UNREACH|DOWN)|NOTFOUND|AI_AGAIN|NOTCONN)|UND_ERR_(?:SOCKET|CONNECT_TIMEOUT)|PROTOCOL_CONNECTION_LOST|08...)$/;
 
 /**
- * Whether an error means that the store cannot be reached, by its `name`, its `code` or that of its cause. Anything else is
+ * Whether an error means that the store cannot be reached, by its `name`, its class, its `code` or that of its cause. Anything else is
  * an answer: a server that is out of memory, or has another type of value under the key, is there. Where a driver fails with
  * an error that is not recognised, it is one that comes at once, and nobody waits.
  */
 export function isUnreachable(error: unknown, depth = 0): boolean {
   if (typeof error !== "object" || error === null || depth > DEEPEST_CAUSE) return false;
-  const { name, code, cause } = error as { name?: unknown; code?: unknown; cause?: unknown };
+  const { name, code, cause, constructor } = error as { name?: unknown; code?: unknown; cause?: unknown };
   if (typeof code === "string" && CODES.test(code)) return true;
-  return (typeof name === "string" && NAMES.test(name)) || isUnreachable(cause, depth + 1);
+  // Some drivers name their classes and not their errors.
+  return [name, constructor?.name].some(isDisconnected) || isUnreachable(cause, depth + 1);
+}
+
+function isDisconnected(name: unknown): boolean {
+  return typeof name === "string" && NAMES.test(name);
 }
 
 const DEEPEST_CAUSE = 2;

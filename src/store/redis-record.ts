@@ -80,9 +80,12 @@ export interface Listing {
   readonly lifetime: string;
 }
 
-/** Until when the index lists a record that ends at `expiresAt`: longer, by its whole life or half a day. */
+/**
+ * Until when the index lists a record that ends at `expiresAt`: longer, by its whole life or half a day. The index itself stays
+ * for a day more, so that it outlives its records also where Redis evicts what ends first.
+ */
 export function listingOf(expiresAt: number, now: number): Listing {
   const until = Math.ceil((expiresAt + Math.max(expiresAt - now, LISTED_LONGER)) / HOUR);
   const hour = Math.min(until, LAST_HOUR);
-  return { hour, digits: hour.toString(36).padStart(4, "0"), lifetime: lifetimeOf(until * HOUR, now) };
+  return { hour, digits: hour.toString(36).padStart(4, "0"), lifetime: lifetimeOf(until * HOUR, now, KEPT_FOR_SWEEP) };
 }

@@ -27,7 +27,7 @@ export interface RedisStoreOptions {
   readonly prefix?: string | undefined;
   /**
    * Whether the end of a session by its clock can be listened to. It takes one more command when a session is created, some
-   * 50 bytes a session, and a sweeper in every process; sessions that have ended wait for that up to a day. With false Redis
+   * 60 bytes a session, and a sweeper in every process; sessions that have ended wait for that up to a day. With false Redis
    * removes them by itself, five minutes after their end. Default true.
    */
   readonly expiredEvents?: boolean | undefined;
@@ -68,7 +68,9 @@ interface Context extends Redis {
  * import { redisStore } from "coatcheck/store/redis";
  * import { createClient } from "redis";
  *
- * const client = await createClient({ url: "redis://localhost:6379" }).connect();
+ * const client = createClient({ url: "redis://localhost:6379" });
+ * client.on("error", console.error); // without a listener it ends the process when Redis goes away
+ * await client.connect();
  * const store = redisStore(client);
  */
 export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): RedisStore {

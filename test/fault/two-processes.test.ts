@@ -105,7 +105,8 @@ async function reportOf(child: ChildProcess, children: readonly ChildProcess[]):
     child.on("message", (message: WorkerMessage) => {
       if (message.type === "report") resolve(message.report);
       if (message.type === "cookie") {
-        for (const other of children) if (other !== child && other.connected) other.send(message);
+        // Who has just ended needs it no more.
+        for (const other of children) if (other !== child && other.connected) other.send(message, () => {});
       }
     });
     child.on("exit", (code, signal) => reject(new Error(`a process ended early (${code ?? signal})`)));

@@ -123,7 +123,9 @@ describe("the rooms", () => {
       imports.filter(({ to, typeOnly }) => to.startsWith("node:") && !typeOnly).map(({ from }) => from),
     );
     expect(
-      [...users].filter((file) => !/^(compat\/ktor-directory|express-session\/|store\/directory|store\/sqlite|testing\/)/.test(file)),
+      [...users].filter(
+        (file) => !/^(compat\/ktor-directory|express-session\/|store\/directory|store\/sqlite|testing\/)/.test(file),
+      ),
     ).toEqual([]);
   });
 

@@ -202,6 +202,7 @@ describe("the documents", () => {
       "src/store/memory.ts": ["MemoryStoreOptions"],
       "src/store/directory.ts": ["DirectoryStoreOptions"],
       "src/store/sqlite.ts": ["SqliteStoreOptions"],
+      "src/store/redis.ts": ["RedisStoreOptions"],
     };
     const missing = Object.entries(interfaces).flatMap(([file, names]) =>
       names.flatMap((name) =>
