@@ -18,6 +18,7 @@ import { installGenerate, settingsOf, type SessionOptions } from "../express-ses
 import { Store, type ExpressStore } from "../express-session/store.ts";
 import { EXCHANGE, type Exchange } from "../session/exchange.ts";
 import type { ExchangeCarrier } from "../session/request.ts";
+import { commitOnSending } from "./express-session-memory.ts";
 import { HeldResponse } from "./held-response.ts";
 
 export { asExpressSession, type AsExpressSessionOptions } from "./express-session-native.ts";
@@ -100,7 +101,7 @@ function middlewareOf<Data extends object>(options: SessionOptions<never>): Sess
     const current = new RequestSession(req, settings, signer, (error) => setImmediate(next, error));
     let loading: MaybePromise<unknown>;
     try {
-      loading = canBeHeld(res) ? held(req, res, current, next) : current.load();
+      loading = canBeHeld(res) ? loaded(req, res, current, next) : current.load();
     } catch (error) {
       return next(error);
     }
@@ -120,7 +121,19 @@ function canBeHeld(res: Partial<ServerResponse>): boolean {
   return typeof res.end === "function" && typeof res.getHeaders === "function";
 }
 
-/** Loads the session. The response is held from here on, beside those of native definitions. */
+/** Loads the session, and has it committed before the response goes out. */
+function loaded(
+  req: SessionRequest & ExchangeCarrier,
+  res: ServerResponse,
+  current: RequestSession,
+  next: (error?: unknown) => void,
+): MaybePromise<unknown> {
+  if (!current.atOnce || req[EXCHANGE] !== undefined || req.httpVersionMajor > 1) return held(req, res, current, next);
+  commitOnSending(req, res, current, next);
+  return current.load();
+}
+
+/** The response is held from here on, beside those of native definitions. */
 function held(
   req: SessionRequest & ExchangeCarrier,
   res: ServerResponse,

@@ -99,6 +99,7 @@ export function foreignKeeper(store: ExpressStore): StoreKeeper {
   }
 
   return {
+    atOnce: false,
     get touches() {
       return typeof store.touch === "function";
     },

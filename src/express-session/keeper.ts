@@ -21,6 +21,8 @@ export interface Seen {
   readonly text: string | undefined;
   /** The cookie as it was kept. */
   readonly cookie?: Readonly<Record<string, unknown>> | undefined;
+  /** That, as the text that was found. */
+  readonly cookieText?: string | undefined;
   /** The record of a store of ours. */
   readonly stored?: StoredRecord | undefined;
   /** Whether the record has changes of others that this request has not seen. */
@@ -41,6 +43,8 @@ export interface Write {
 
 /** A store, as the middleware calls it. All may throw or reject with what the store says. */
 export interface StoreKeeper {
+  /** Whether the store answers everything at once. */
+  readonly atOnce: boolean;
   /** Whether `touch` does anything. */
   readonly touches: boolean;
   get(id: string): MaybePromise<Found | undefined>;

@@ -152,8 +152,10 @@ function keep(
   target: object,
   store: SessionStore,
   { prefix = "express-session/", ttl = "1d" }: ToExpressStoreOptions,
+  atOnce: boolean,
 ): void {
-  const kept: Kept = { store, prefix, keeper: recordKeeper(store, { prefix, ttl: milliseconds("ttl", ttl) }) };
+  const keeper = recordKeeper(store, { prefix, ttl: milliseconds("ttl", ttl), atOnce });
+  const kept: Kept = { store, prefix, keeper };
   Object.defineProperty(target, KEPT, { value: kept });
 }
 
@@ -182,7 +184,7 @@ export function toExpressStore(store: SessionStore, options: ToExpressStoreOptio
   if (prefix !== undefined && typeof prefix !== "string") throw new TypeError("prefix must be a string");
   const kept = Object.create(PROTOTYPE) as Keeping;
   Store.call(kept);
-  keep(kept, store, options);
+  keep(kept, store, options, false);
   if (store.list !== undefined) addMethods(kept, LISTING);
   return kept;
 }
@@ -209,7 +211,7 @@ export interface MemoryStoreConstructor {
 
 function MemoryStoreFunction(this: object): void {
   Store.call(this);
-  keep(this, memoryStore(), {});
+  keep(this, memoryStore(), {}, true);
 }
 Object.defineProperty(MemoryStoreFunction, "name", { value: "MemoryStore" });
 MemoryStoreFunction.prototype = Object.create(PROTOTYPE, {
@@ -228,6 +230,9 @@ export function keeperOf(store: ExpressStore | KeptStore): StoreKeeper {
   if (kept === undefined) return foreign;
   const now = (): StoreKeeper => (isIntact(store as Keeping) ? kept.keeper : foreign);
   return {
+    get atOnce() {
+      return now().atOnce;
+    },
     touches: true,
     nothing: () => now().nothing(),
     get: (id) => now().get(id),

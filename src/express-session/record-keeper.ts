@@ -19,6 +19,8 @@ export interface RecordOptions {
   readonly prefix: string;
   /** How long a session whose cookie has no end is kept after its last use, at least, in milliseconds. */
   readonly ttl: number;
+  /** Whether the store answers everything at once. */
+  readonly atOnce: boolean;
 }
 
 /** {@link StoreKeeper} over a store of ours. */
@@ -32,30 +34,16 @@ const MOST_TRIES = 50;
 const NO_ONE: Seen = Object.freeze({ text: NO_DATA });
 
 /** Keeps records in a store of ours. What a store answers at once is answered at once, without a generator in the usual case. */
-export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions): RecordKeeper {
+export function recordKeeper(store: SessionStore, { prefix, ttl, atOnce }: RecordOptions): RecordKeeper {
   function update(id: string, write: Write): MaybePromise<Seen | "gone"> {
     const { stored: base, merged } = write.seen;
-    const draft = draftOf(write, ttl);
-    if (base === undefined || merged === true) return run(merging(id, write, draft));
+    const draft = draftOf(write, ttl, write.seen);
+    if (base === undefined || merged === true) return run(merging(store, prefix + id, write, draft));
     const stored = storedAs(draft);
     return chain(store.update(prefix + id, stored, base, now()), (outcome) => {
       if (outcome === "ok") return seenOf(draft, stored, false);
-      return outcome === "gone" ? "gone" : run(merging(id, write, draft));
+      return outcome === "gone" ? "gone" : run(merging(store, prefix + id, write, draft));
     });
-  }
-
-  /** Another request has saved meanwhile: what this one changed, on what that one wrote. */
-  function* merging(id: string, { seen, text }: Write, draft: Draft): Steps<Seen | "gone"> {
-    for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const base = yield* settled(store.read(prefix + id, { ...now(), fresh: true }));
-      if (base === undefined) return "gone";
-      const merged = mergedText(seen.text ?? NO_DATA, text, base);
-      const stored = storedAs({ ...draft, text: merged });
-      const outcome = yield* settled(store.update(prefix + id, stored, base, now()));
-      if (outcome === "gone") return "gone";
-      if (outcome === "ok") return seenOf(draft, stored, merged !== text);
-    }
-    throw new ConflictError("retries");
   }
 
   function put(id: string, session: object, text: string): MaybePromise<Seen> {
@@ -92,6 +80,7 @@ export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions
   }
 
   return {
+    atOnce,
     touches: true,
     nothing: () => NO_ONE,
     get: (id) => chain(store.read(prefix + id, now()), found),
@@ -102,16 +91,38 @@ export function recordKeeper(store: SessionStore, { prefix, ttl }: RecordOptions
   };
 }
 
+/** Another request has saved meanwhile: what this one changed, on what that one wrote. */
+function* merging(store: SessionStore, key: string, { seen, text }: Write, draft: Draft): Steps<Seen | "gone"> {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const base = yield* settled(store.read(key, { ...now(), fresh: true }));
+    if (base === undefined) return "gone";
+    const merged = mergedText(seen.text ?? NO_DATA, text, base);
+    const stored = storedAs({ ...draft, text: merged });
+    const outcome = yield* settled(store.update(key, stored, base, now()));
+    if (outcome === "gone") return "gone";
+    if (outcome === "ok") return seenOf(draft, stored, merged !== text);
+  }
+  throw new ConflictError("retries");
+}
+
 /** What is to be written, but for its version. */
 interface Draft {
   readonly text: string;
   readonly cookie: LegacyRecord | undefined;
+  readonly cookieText: string | undefined;
   readonly expiresAt: number;
 }
 
-function draftOf({ session, text }: Pick<Write, "session" | "text">, ttl: number): Draft {
-  const { cookie } = session as LegacyRecord;
-  return { text, cookie: keptCookie(cookie), expiresAt: endOf(cookie, ttl) };
+function draftOf({ session, text }: Pick<Write, "session" | "text">, ttl: number, seen: Seen = NO_ONE): Draft {
+  const cookie = (session as LegacyRecord)["cookie"] as LegacyRecord | undefined;
+  const expiresAt = endOf(cookie, ttl);
+  // Without an end it is mostly the one that is there, whose text need not be made again.
+  const isKept = seen.cookieText !== undefined && cookie !== undefined && sameCookie(seen.cookie, cookie);
+  if (isKept && !seen.cookie?.["expires"] && !cookie["expires"]) {
+    return { text, cookie: seen.cookie, cookieText: seen.cookieText, expiresAt };
+  }
+  const kept = keptCookie(cookie);
+  return { text, cookie: kept, cookieText: kept === undefined ? undefined : JSON.stringify(kept), expiresAt };
 }
 
 function now(): { now: number } {
@@ -120,12 +131,18 @@ function now(): { now: number } {
 
 function found(stored: StoredRecord | undefined): Found | undefined {
   if (stored === undefined) return undefined;
+  const { value } = stored;
   const record = recordOf(stored);
-  return { record, seen: { text: textIn(stored.value), cookie: record["cookie"] as LegacyRecord, stored } };
+  const end = endOfCookie(value);
+  const cookieText = end === -1 ? undefined : value.slice(COOKIE_START, end);
+  return {
+    record,
+    seen: { text: textAfter(value, end), stored, cookie: record["cookie"] as LegacyRecord, cookieText, merged: false },
+  };
 }
 
-function storedAs({ text, cookie, expiresAt }: Draft): StoredRecord {
-  return { version: newVersion(), expiresAt, value: recordText(cookie, text) };
+function storedAs({ text, cookieText, expiresAt }: Draft): StoredRecord {
+  return { version: newVersion(), expiresAt, value: recordText(cookieText, text) };
 }
 
 /** The cookie as it is kept. */
@@ -134,8 +151,8 @@ function keptCookie(cookie: unknown): LegacyRecord | undefined {
   return (typeof toJSON === "function" ? toJSON.call(cookie) : cookie) as LegacyRecord | undefined;
 }
 
-function seenOf({ text, cookie }: Draft, stored: StoredRecord, merged: boolean): Seen {
-  return { text, stored, cookie, merged };
+function seenOf({ text, cookie, cookieText }: Draft, stored: StoredRecord, merged: boolean): Seen {
+  return { text, stored, cookie: cookie ?? {}, cookieText, merged };
 }
 
 /** How much longer than `ttl` records are kept, so that only one use in a tenth of it has to write, as by P2. */
@@ -154,9 +171,8 @@ function cookieEnd(cookie: unknown): number | undefined {
 }
 
 /** The written form of a session, which is that of express-session: the cookie first. */
-function recordText(cookie: unknown, text: string): string {
-  if (cookie === undefined) return `{${text}`;
-  return `{"cookie":${JSON.stringify(cookie)}${text === NO_DATA ? "" : ","}${text}`;
+function recordText(cookie: string | undefined, text: string): string {
+  return cookie === undefined ? `{${text}` : `{"cookie":${cookie}${text === NO_DATA ? "" : ","}${text}`;
 }
 
 /** The record of a value. Its cookie ends when the store says: a touch changes nothing else. */
@@ -171,18 +187,21 @@ export function recordOf({ value, expiresAt }: StoredRecord): LegacyRecord {
 }
 
 const COOKIE_FIRST = '{"cookie":{';
+const COOKIE_START = COOKIE_FIRST.length - 1;
 const [QUOTE, COMMA, BACKSLASH, CLOSING_BRACE] = [0x22, 0x2c, 0x5c, 0x7d];
 
 /** The part of a written form that is the data: found, and not made. Undefined where it is not where it should be. */
-function textIn(value: string): string | undefined {
-  if (!value.startsWith(COOKIE_FIRST)) return undefined;
-  const end = endOfCookie(value);
+function textAfter(value: string, end: number): string | undefined {
   if (end === value.length - 1) return NO_DATA;
-  return value.charCodeAt(end) === COMMA ? value.slice(end + 1) : undefined;
+  return end !== -1 && value.charCodeAt(end) === COMMA ? value.slice(end + 1) : undefined;
 }
 
-/** Cookies have no objects in them. Where a text in one has a backslash, which none needs, the end is not looked for. */
+/**
+ * Where the cookie ends in a written form that begins with it; -1 where it cannot be told. Cookies have no objects in them.
+ * Where a text in one has a backslash, which none needs, the end is not looked for.
+ */
 function endOfCookie(value: string): number {
+  if (!value.startsWith(COOKIE_FIRST)) return -1;
   let quoted = false;
   for (let at = COOKIE_FIRST.length; at < value.length; at++) {
     const code = value.charCodeAt(at);

@@ -73,6 +73,11 @@ export class RequestSession implements ExchangeManager, LoadedSession, SessionKe
     return Date.now();
   }
 
+  /** See `StoreKeeper.atOnce`. */
+  get atOnce(): boolean {
+    return this.#settings.keeper.atOnce;
+  }
+
   // --- before the handler -------------------------------------------------------------------------------------------
 
   load(): MaybePromise<LoadedSession> {

@@ -12,6 +12,7 @@ import type * as ktor from "coatcheck/compat/ktor";
 import type * as ktorDirectory from "coatcheck/compat/ktor-directory";
 import type * as forged from "coatcheck/csrf";
 import type * as onExpress from "coatcheck/express";
+import type * as dropIn from "coatcheck/express-session";
 import type * as onFastify from "coatcheck/fastify";
 import type * as onFetch from "coatcheck/fetch";
 import type * as onHono from "coatcheck/hono";
@@ -19,6 +20,7 @@ import type * as onKoa from "coatcheck/koa";
 import type * as onNode from "coatcheck/node";
 import type * as directory from "coatcheck/store/directory";
 import type * as memory from "coatcheck/store/memory";
+import type * as foreign from "coatcheck/store/express-session";
 import type * as redis from "coatcheck/store/redis";
 import type * as sqlite from "coatcheck/store/sqlite";
 import type * as testing from "coatcheck/testing";
@@ -35,6 +37,7 @@ export interface Doors {
   readonly "coatcheck/compat/ktor-directory": typeof ktorDirectory;
   readonly "coatcheck/csrf": typeof forged;
   readonly "coatcheck/express": typeof onExpress;
+  readonly "coatcheck/express-session": typeof dropIn;
   readonly "coatcheck/fastify": typeof onFastify;
   readonly "coatcheck/fetch": typeof onFetch;
   readonly "coatcheck/hono": typeof onHono;
@@ -42,6 +45,7 @@ export interface Doors {
   readonly "coatcheck/node": typeof onNode;
   readonly "coatcheck/package.json": { readonly name: string };
   readonly "coatcheck/store/directory": typeof directory;
+  readonly "coatcheck/store/express-session": typeof foreign;
   readonly "coatcheck/store/memory": typeof memory;
   readonly "coatcheck/store/redis": typeof redis;
   readonly "coatcheck/store/sqlite": typeof sqlite;
@@ -169,6 +173,20 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
     return await visitsOverSocket(doors, app);
   },
 
+  async "coatcheck/express-session"(doors, { express }) {
+    const door: unknown = doors["coatcheck/express-session"];
+    // `require` gives the function itself.
+    const session = typeof door === "function" ? (door as typeof dropIn.default) : (door as typeof dropIn).default;
+    const app = express();
+    app.use(session({ secret: "a secret", resave: false, saveUninitialized: false }));
+    app.get("/", (req, res) => {
+      const kept = req.session as unknown as { visits?: number };
+      kept.visits = (kept.visits ?? 0) + 1;
+      res.send(String(kept.visits));
+    });
+    return await visitsOverSocket(doors, app);
+  },
+
   async "coatcheck/fastify"(doors, { fastify }) {
     const user = inMemory(doors);
     const app = fastify();
@@ -224,6 +242,13 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
       visits: await visitsAcrossRestart(doors, () => directoryStore(join(folder, "visits"))),
       ...(kits && (await kept(doors, () => directoryStore(join(folder, "cases"))))),
     };
+  },
+
+  async "coatcheck/store/express-session"(doors) {
+    const { expressSessionStore, toExpressStore } = doors["coatcheck/store/express-session"];
+    const there = toExpressStore(doors["coatcheck/store/memory"].memoryStore());
+    const user = doors.coatcheck.defineSession<Visits>({ name: "user", store: expressSessionStore(there) });
+    return await visitsOf(fetchAgent(doors, user));
   },
 
   async "coatcheck/store/memory"(doors, _, { kits }) {
