@@ -180,9 +180,9 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
     const app = express();
     app.use(session({ secret: "a secret", resave: false, saveUninitialized: false }));
     app.get("/", (req, res) => {
-      const kept = req.session as unknown as { visits?: number };
-      kept.visits = (kept.visits ?? 0) + 1;
-      res.send(String(kept.visits));
+      const data = req.session as unknown as { visits?: number };
+      data.visits = (data.visits ?? 0) + 1;
+      res.send(String(data.visits));
     });
     return await visitsOverSocket(doors, app);
   },
