@@ -107,6 +107,7 @@ export class Exchange {
   /** Has the tokens taken out of the request target: no handler, router or logger is to see them. */
   #strip(managers: readonly ExchangeManager[]): void {
     for (const { strippers } of managers) {
+      if (strippers.length === 0) continue;
       for (const { strip, always = [] } of strippers) {
         if (strip === undefined || strip(this.view.url) === this.view.url) continue;
         this.#hooks.stripped?.(strip);
@@ -145,7 +146,7 @@ export class Exchange {
 
   /** The session of a definition: loaded when first asked for, the same one afterwards. */
   from(manager: ExchangeManager): MaybePromise<Session<never>> {
-    const known = this.#entries.find((entry) => entry.manager === manager);
+    const known = this.#entries.length === 0 ? undefined : this.#entries.find((entry) => entry.manager === manager);
     if (known !== undefined) return known.answer;
     if (!this.#managers.includes(manager)) throw notInstalled(manager.name);
     if (!this.touched) this.#hooks.touched?.();

@@ -39,20 +39,20 @@ export interface ExchangeCarrier {
 
 /** The exchange of a request; undefined when no adapter has seen it. */
 export function exchangeOf(request: unknown): Exchange | undefined {
+  const own = on(request);
+  if (own !== undefined) return own;
   const { raw, req, node } = asObject(request) as { raw?: unknown; req?: unknown; node?: unknown };
   return (
-    on(request) ??
-    on(raw) ??
-    on((asObject(req) as { raw?: unknown }).raw) ??
-    on((asObject(node) as { req?: unknown }).req) ??
-    on(req)
+    on(raw) ?? on((asObject(req) as { raw?: unknown }).raw) ?? on((asObject(node) as { req?: unknown }).req) ?? on(req)
   );
 }
+
+const NOTHING = Object.freeze({});
 
 function on(request: unknown): Exchange | undefined {
   return (asObject(request) as ExchangeCarrier)[EXCHANGE];
 }
 
 function asObject(value: unknown): object {
-  return typeof value === "object" && value !== null ? value : {};
+  return typeof value === "object" && value !== null ? value : NOTHING;
 }
