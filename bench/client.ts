@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FIRST_COUNT } from "./data.ts";
+import { FIRST_COUNT, type Path } from "./data.ts";
 import type { Subject } from "./subjects.ts";
 
 /** An answer. */
@@ -21,45 +21,57 @@ export interface Target {
 
 const AT_ONCE = 32;
 
-/** Sends a request. Throws an `Error` unless its status is 200. */
-export async function ask({ subject, port }: Target, path: string, cookie?: string): Promise<Answer> {
-  const headers = { "X-Forwarded-Proto": "https", ...(cookie !== undefined && { Cookie: cookie }) };
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
+/** Sends a request, with the cookies of a visitor. Throws an `Error` unless its status is 200. */
+export async function ask({ subject, port }: Target, path: Path, cookies = ""): Promise<Answer> {
+  const headers = { "X-Forwarded-Proto": "https", ...(cookies !== "" && { Cookie: cookies }) };
+  const response = await fetch(`http://127.0.0.1:${port}/${path}`, { headers });
   const body = await response.text();
-  if (response.status !== 200) throw new Error(`${subject.name} answered ${path} with ${response.status}: ${body}`);
-  const cookies = response.headers.getSetCookie().map((line) => line.split(";", 1)[0] ?? "");
-  return { body, cookies };
+  if (response.status !== 200) throw new Error(`${subject.name} answered /${path} with ${response.status}: ${body}`);
+  return { body, cookies: response.headers.getSetCookie().map((line) => line.split(";", 1)[0] ?? "") };
 }
 
-/** Makes the sessions of a subject. Returns their cookies. */
-export async function seeded(target: Target): Promise<string[]> {
-  const cookies: string[] = [];
-  while (cookies.length < target.subject.sessions) {
-    const length = Math.min(AT_ONCE, target.subject.sessions - cookies.length);
-    cookies.push(...(await Promise.all(Array.from({ length }, () => cookieOfNew(target)))));
+/** Makes sessions. Returns the `Cookie` of each visitor. */
+export async function seeded(target: Target, sessions: number): Promise<string[]> {
+  const visitors: string[] = [];
+  while (visitors.length < sessions) {
+    const length = Math.min(AT_ONCE, sessions - visitors.length);
+    visitors.push(...(await Promise.all(Array.from({ length }, () => visitorOf(target)))));
   }
-  return cookies;
+  return visitors;
 }
 
-async function cookieOfNew(target: Target): Promise<string> {
-  const { cookies } = await ask(target, "/seed");
-  if (cookies[0] === undefined) throw new Error(`${target.subject.name} made no session`);
-  return cookies[0];
+async function visitorOf(target: Target): Promise<string> {
+  const { cookies } = await ask(target, "seed");
+  if (cookies.length === 0) throw new Error(`${target.subject.name} made no session`);
+  return kept(cookies);
+}
+
+/** What a browser sends back: of each name the last. */
+function kept(cookies: readonly string[]): string {
+  const byName = new Map(cookies.map((cookie) => [cookie.split("=", 1)[0], cookie]));
+  return [...byName.values()].join("; ");
 }
 
 /**
  * How many of `writes` are not in the sessions that they were written to. By value every write begins with the data of the
  * cookie that was sent: there one more is made, and looked at.
  */
-export async function lostWrites(target: Target, cookies: readonly string[], writes: number): Promise<number> {
+export async function lostWrites(target: Target, visitors: readonly string[], writes: number): Promise<number> {
   if (!target.subject.byValue) {
-    const counts = await Promise.all(cookies.map((cookie) => countOf(target, cookie)));
+    const counts = await Promise.all(visitors.map((cookies) => countOf(target, cookies)));
     return counts.reduce((left, count) => left - (count - FIRST_COUNT), writes);
   }
-  const written = await ask(target, "/write", cookies[0]);
-  return 1 - ((await countOf(target, written.cookies[0])) - FIRST_COUNT);
+  const written = await ask(target, "write", visitors[0]);
+  return 1 - ((await countOf(target, kept(written.cookies))) - FIRST_COUNT);
 }
 
-async function countOf(target: Target, cookie: string | undefined): Promise<number> {
-  return Number((await ask(target, "/count", cookie)).body);
+/** Signs a visitor in, and looks whether the new session is there. Throws an `Error` when it is not. */
+export async function checkSignIn(target: Target): Promise<void> {
+  const { cookies } = await ask(target, "sign-in");
+  const { body } = await ask(target, "read", kept(cookies));
+  if (body !== "ada") throw new Error(`${target.subject.name}: who signed in is ${body}`);
+}
+
+async function countOf(target: Target, cookies: string): Promise<number> {
+  return Number((await ask(target, "count", cookies)).body);
 }

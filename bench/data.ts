@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The data of a session: {@link DATA_BYTES} of JSON. */
+/** The data of a session. */
 export interface BenchData {
   user: string;
   role: string;
@@ -12,34 +12,56 @@ export interface BenchData {
   locale: string;
   cart: string[];
   count: number;
+  /** Only where a session is to be larger. */
+  text?: string;
 }
 
 /** Where the counters start; the data keeps its length up to ten times as many writes. */
 export const FIRST_COUNT = 1_000_000;
 
-/** What the data of a new session takes as JSON: checked when it is made. */
+/** What the data of a new session takes as JSON, unless it is to be larger: checked when it is made. */
 export const DATA_BYTES = 113;
 
-/** The data of a new session. */
-export function newData(): BenchData {
-  const data: BenchData = {
-    user: "ada",
+const USER = "ada";
+
+/** Makes the data of new sessions that take so many bytes as JSON; {@link DATA_BYTES} are the least. */
+export function dataOf(bytes: number): () => BenchData {
+  const text = bytes > DATA_BYTES ? "x".repeat(bytes - DATA_BYTES - ',"text":""'.length) : undefined;
+  const make = (): BenchData => ({
+    user: USER,
     role: "subscriber",
     theme: "dark",
     locale: "en-GB",
     cart: ["apple", "pear", "plum"],
     count: FIRST_COUNT,
-  };
-  const bytes = Buffer.byteLength(JSON.stringify(data));
-  if (bytes !== DATA_BYTES) throw new Error(`the data of a session takes ${bytes} bytes instead of ${DATA_BYTES}`);
-  return data;
+    ...(text !== undefined && { text }),
+  });
+  const found = Buffer.byteLength(JSON.stringify(make()));
+  if (found !== bytes) throw new Error(`the data of a session takes ${found} bytes instead of ${bytes}`);
+  return make;
 }
 
-/** The routes that are measured: no use of the session, one look at it, one change of its counter. */
-export const ROUTES = ["untouched", "read", "write"] as const;
+/**
+ * The routes that are measured: no use of the session, one look at it, one change of its counter, and the sign-in of a
+ * visitor who brings no cookie.
+ */
+export const ROUTES = ["untouched", "read", "write", "sign-in"] as const;
 
 /** A route that is measured. */
 export type Route = (typeof ROUTES)[number];
 
-/** What a right answer says: a text, or on the write route the counter, in digits. */
-export const ANSWERS: Readonly<Record<Route, string>> = { untouched: "untouched", read: "ada", write: "digits" };
+/** All that a server answers: `seed` makes the sessions beforehand, `count` looks at what became of them. */
+export type Path = Route | "seed" | "count";
+
+/** Their names. */
+export const PATHS: readonly Path[] = [...ROUTES, "seed", "count"];
+
+/** What a right answer says: a text, or on some routes the counter, in digits. */
+export const ANSWERS: Readonly<Record<Path, string>> = {
+  untouched: "untouched",
+  read: USER,
+  write: "digits",
+  "sign-in": "welcome",
+  seed: "seeded",
+  count: "digits",
+};

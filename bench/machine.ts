@@ -23,29 +23,55 @@ const canPin = availableParallelism() > 1 && succeeds("taskset", "--version");
 
 /** Whether wrk is there. */
 export const hasWrk: boolean = succeeds("sh", "-c", "command -v wrk");
+/** Whether a Redis can be started. */
+export const hasRedis: boolean = succeeds("sh", "-c", "command -v redis-server");
 
-/** The same command on one core, where that is possible: servers on the first, load on the second. */
-export function pinned(core: number, command: Command): Command {
-  return canPin ? ["taskset", "-c", String(core), ...command] : command;
+/** What runs a command on one core, where that is possible: servers on the first, all else on the second. */
+export function pinning(core: number): readonly string[] {
+  return canPin ? ["taskset", "-c", String(core)] : [];
 }
+
+/** The same command on one core, where that is possible. */
+export function pinned(core: number, command: Command): Command {
+  return [...pinning(core), ...command] as Command;
+}
+
+const PACKAGES = [
+  "express",
+  "express-session",
+  "connect-redis",
+  "redis",
+  "cookie-session",
+  "iron-session",
+  "fastify",
+  "@fastify/session",
+  "@fastify/secure-session",
+  "koa",
+  "koa-session",
+  "hono",
+  "@hono/node-server",
+  "hono-sessions",
+  "@hono/session",
+  "react-router",
+  "h3",
+] as const;
 
 /** What stands above the results. */
 export function machine(): Machine {
+  const others = PACKAGES.map((name) => [name, versionOf(`../node_modules/${name}/package.json`)] as const);
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: cpus().length,
     pinned: canPin,
     node: process.versions.node,
-    packages: {
-      coatcheck: versionOf("../package.json"),
-      ...Object.fromEntries(
-        ["express", "express-session", "iron-session"].map((name) => [
-          name,
-          versionOf(`../node_modules/${name}/package.json`),
-        ]),
-      ),
-    },
+    packages: { coatcheck: versionOf("../package.json"), ...Object.fromEntries(others), ...redisVersion() },
   };
+}
+
+function redisVersion(): Record<string, string> {
+  if (!hasRedis) return {};
+  const { stdout } = spawnSync("redis-server", ["--version"], { encoding: "utf8" });
+  return { "redis-server": /v=([\d.]+)/.exec(stdout)?.[1] ?? "unknown" };
 }
 
 function versionOf(path: string): string {

@@ -3,62 +3,130 @@
  *
  * @module
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { hasWrk, machine } from "./machine.ts";
-import { HELP, optionsOf, type Options } from "./options.ts";
-import { json, markdown, type Results } from "./report.ts";
-import { end, enter, lost, measure, warmUp, type Contestant } from "./rounds.ts";
-import { rowOf } from "./statistics.ts";
-import { isAvailable, SUBJECTS } from "./subjects.ts";
-import { trafficOf } from "./traffic.ts";
+import { startRedis, type RedisTopology } from "../test/servers/redis.ts";
+import { COMPARISONS } from "./comparisons.ts";
+import { flameOf, sharesOf, type CpuProfile, type Frame } from "./flame.ts";
+import { hasRedis, hasWrk, machine, pinning } from "./machine.ts";
+import { HELP, possible, wishOf, type Options, type Setup } from "./options.ts";
+import { publish, publishAgain, publishFlames } from "./publish.ts";
+import { markdown } from "./report.ts";
+import type { Measured, Profiled, Results } from "./results.ts";
+import { contest, type Lost } from "./rounds.ts";
+import { fileNameOf, type ServerOptions } from "./server-process.ts";
+import { ratioOf, rowOf, Samples, type Ratio, type Row } from "./statistics.ts";
+import type { Subject } from "./subjects.ts";
+import { hasTraffic, trafficOf, type Traffic } from "./traffic.ts";
 
-const options = optionsOf(process.argv.slice(2));
-if (options === undefined) process.stdout.write(HELP);
-else report(await bench(options));
+const wish = wishOf(process.argv.slice(2));
+if ("help" in wish) process.stdout.write(HELP);
+else if ("report" in wish) publishAgain();
+else report(await bench(wish.measure));
 
 async function bench(wanted: Options): Promise<Results> {
   const folder = mkdtempSync(join(tmpdir(), "coatcheck-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // Servers end by themselves when this process has gone.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-  for (const subject of SUBJECTS)
-    if (!isAvailable(subject)) console.log(`${subject.name} is left out: it is not built`);
-  const contestants: Contestant[] = [];
+  const needed = hasRedis && wanted.subjects.some(({ needsRedis }) => needsRedis);
+  const redis = needed ? await startRedis({}, pinning(1)) : undefined;
   try {
-    for (const subject of wanted.subjects) {
-      contestants.push(await enter(subject, { folder, profiles: wanted.profiles }));
-    }
-    return await resultsOf(wanted, contestants, folder);
+    return await resultsOf(wanted, folder, redis);
   } finally {
-    await Promise.all(contestants.map(end));
+    await redis?.stop();
   }
 }
 
-async function resultsOf(wanted: Options, contestants: readonly Contestant[], folder: string): Promise<Results> {
-  const { form, subjects, routes, seconds, rounds } = wanted;
-  const mine = subjects.filter(({ ours }) => ours);
-  const traffic = await Promise.all(mine.map((subject) => trafficOf(subject, routes, folder)));
-  await warmUp(contestants, routes);
-  const samples = await measure(contestants, wanted, console.log);
+async function resultsOf(wanted: Options, folder: string, redis: RedisTopology | undefined): Promise<Results> {
+  const before = minute();
+  const measured: Measured[] = [];
+  for (const [index, setup] of wanted.setups.entries()) {
+    await redis?.nodes[0]?.ask("FLUSHALL");
+    const { bytes, sessions } = setup;
+    const redisPort = redis?.nodes[0]?.port ?? 0;
+    const own = mkdtempSync(join(folder, `${index}-`));
+    const options = { site: { folder: own, redisPort, bytes, sessions }, profiles: profilesOf(wanted, folder) };
+    measured.push(await measuredWith(setup, wanted, options));
+  }
   return {
     date: new Date().toISOString().slice(0, 10),
-    form,
-    seconds,
-    rounds,
+    form: wanted.form,
+    seconds: wanted.seconds,
+    rounds: wanted.rounds,
+    processes: wanted.processes,
     generator: hasWrk ? "wrk" : "a client of our own",
     machine: machine(),
-    rows: routes.flatMap((route) => subjects.flatMap((subject) => rowOf(subject, route, samples) ?? [])),
-    traffic: traffic.flat(),
-    lost: await lost(contestants),
+    busy: { before, after: minute() },
+    leftOut: [...new Set(wanted.setups.flatMap((setup) => possible(wanted.subjects, setup).leftOut))],
+    measured,
+    traffic: await trafficIn(wanted, folder),
+    profiles: profiled(wanted, profilesOf(wanted, folder)),
   };
 }
 
+async function measuredWith(setup: Setup, wanted: Options, options: ServerOptions): Promise<Measured> {
+  const { subjects, leftOut } = possible(wanted.subjects, setup);
+  for (const text of leftOut) console.log(`left out: ${text}`);
+  const rows: Row[] = [];
+  const ratios: Ratio[] = [];
+  const lost: Lost = {};
+  for (const group of groups(subjects)) {
+    const samples = new Samples();
+    const { routes, processes } = wanted;
+    for (let process = 1; process <= processes; process++) {
+      const { site } = options;
+      const own = { ...options, site: { ...site, folder: mkdtempSync(join(site.folder, `${process}-`)) } };
+      addTo(lost, await contest({ ...wanted, setup, subjects: group, samples }, own, console.log));
+    }
+    rows.push(...routes.flatMap((route) => group.flatMap((subject) => rowOf(subject, route, samples) ?? [])));
+    ratios.push(...COMPARISONS.flatMap((pair) => routes.flatMap((route) => ratioOf(pair, route, samples) ?? [])));
+  }
+  return { setup, rows, ratios, lost };
+}
+
+function addTo(all: Lost, found: Lost): void {
+  for (const [name, { writes, lost }] of Object.entries(found)) {
+    all[name] = { writes: writes + (all[name]?.writes ?? 0), lost: lost + (all[name]?.lost ?? 0) };
+  }
+}
+
+/** A framework at a time: fewer servers at once, and each stands beside those that it is compared with. */
+function groups(subjects: readonly Subject[]): readonly (readonly Subject[])[] {
+  const hosts = [...new Set(subjects.map(({ host }) => host))];
+  return hosts.map((host) => subjects.filter((subject) => subject.host === host));
+}
+
+async function trafficIn({ subjects, routes, setups }: Options, folder: string): Promise<readonly Traffic[]> {
+  const site = { folder, redisPort: 0, bytes: setups[0]?.bytes ?? 0, sessions: 1 };
+  const counted = subjects.filter((subject) => setups.length === 1 && hasTraffic(subject));
+  const traffic = await Promise.all(counted.map((subject) => trafficOf(subject, routes, site)));
+  return traffic.flat();
+}
+
+function profilesOf({ form, profiles }: Options, folder: string): string | undefined {
+  return profiles ?? (form === "profile" ? join(folder, "profiles") : undefined);
+}
+
+/** Where the time went, of those that have left a profile. */
+function profiled({ form, subjects }: Options, profiles: string | undefined): readonly Profiled[] {
+  if (form !== "profile" || profiles === undefined) return [];
+  const flames = subjects.map((subject) => [subject, flameIn(join(profiles, fileNameOf(subject)))] as const);
+  publishFlames(flames);
+  return flames.map(([{ name, label }, flame]) => ({ subject: name, label, shares: sharesOf(flame) }));
+}
+
+function flameIn(folder: string): Frame {
+  const [file = ""] = readdirSync(folder);
+  return flameOf(JSON.parse(readFileSync(join(folder, file), "utf8")) as CpuProfile);
+}
+
+function minute(): number {
+  return loadavg()[0] ?? 0;
+}
+
 function report(results: Results): void {
-  const text = markdown(results);
-  console.log(`\n${text}`);
-  if (results.form === "partial") return;
-  writeFileSync(join(import.meta.dirname, "results.md"), text);
-  writeFileSync(join(import.meta.dirname, "results.json"), json(results));
+  console.log(`\n${markdown(results)}`);
+  if (results.form !== "partial") publish(results);
 }

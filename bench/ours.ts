@@ -3,95 +3,146 @@
  *
  * @module
  */
-/* oxlint-disable oxc/no-async-endpoint-handlers -- Express 5 takes their rejections */
 import { randomBytes } from "node:crypto";
+import type { RequestListener } from "node:http";
 import { join } from "node:path";
-import { cookie, defineSession, type SessionDefinition, type SessionStore } from "coatcheck";
-import { sessions } from "coatcheck/express";
+import { cookie, defineSession, sign, type SessionDefinition, type SessionStore } from "coatcheck";
+import { sessions as onExpress } from "coatcheck/express";
 import { session as dropInSession, toExpressStore } from "coatcheck/express-session";
+import { sessions as onFastify } from "coatcheck/fastify";
+import { sessions as onHono } from "coatcheck/hono";
+import { sessions as onKoa } from "coatcheck/koa";
+import { withSessions } from "coatcheck/node";
 import { directoryStore } from "coatcheck/store/directory";
 import { memoryStore } from "coatcheck/store/memory";
-import type { RequestHandler } from "express";
-import type { Handlers } from "./app.ts";
-import { newData, type BenchData } from "./data.ts";
+import { redisStore } from "coatcheck/store/redis";
+import type { Express, Request, RequestHandler, Response } from "express";
+import type { FastifyPluginCallback } from "fastify";
+import type { MiddlewareHandler } from "hono";
+import { createClient } from "redis";
+import { ANSWERS, type BenchData } from "./data.ts";
+import type { Handlers, Hosted, Listener } from "./host.ts";
+import { expressListener } from "./hosts/express.ts";
+import { fastifyListener } from "./hosts/fastify.ts";
+import { h3Listener } from "./hosts/h3.ts";
+import { honoListener } from "./hosts/hono.ts";
+import { koaListener } from "./hosts/koa.ts";
+import type { Site } from "./site.ts";
+import type { Host, Kind, Subject } from "./subjects.ts";
 
-/** Where a subject may keep files, and what to put between a definition and its store. */
-export interface OursOptions {
-  readonly folder: string;
-  readonly wrap?: (store: SessionStore) => SessionStore;
+/** The server of a subject of ours. */
+export async function ourListener({ host, kind }: Subject, site: Site): Promise<Listener> {
+  if (kind === "drop-in") return expressListener(dropIn(site));
+  return await listenerOn(host, await definitionOf(kind, site), site);
 }
 
-/** The handlers of a subject of ours; undefined when the name is of another. */
-export async function ours(name: string, options: OursOptions): Promise<Handlers | undefined> {
-  if (name === "drop-in") return dropIn(options);
-  if (name === "sealed" || name === "sealed-cold") return handlersOf(sealed());
-  const store = await storeOf(name, options.folder);
-  return store === undefined ? undefined : handlersOf(byId(options.wrap?.(store) ?? store));
+async function listenerOn(host: Host, user: Definition, site: Site): Promise<Listener> {
+  const handlers = handlersOf(user, site);
+  switch (host) {
+    case "express":
+      return expressListener({ handlers, install: (app) => app.use(onExpress(user) as RequestHandler) });
+    case "fastify":
+      return await fastifyListener({
+        handlers,
+        install: (app) => app.register(onFastify(user) as FastifyPluginCallback),
+      });
+    case "koa":
+      return koaListener({ handlers, install: (app) => app.use(onKoa(user)) });
+    case "hono":
+      return honoListener({ handlers, install: (app) => app.use(onHono(user) as MiddlewareHandler) });
+    case "h3":
+      return withSessions(h3Listener({ handlers: handlersOf(user, site, nodeRequestOf) }), user) as RequestListener;
+  }
 }
 
-async function storeOf(name: string, folder: string): Promise<SessionStore | undefined> {
-  if (name === "memory") return memoryStore();
-  if (name === "directory") return directoryStore(join(folder, "sessions"));
-  if (name !== "sqlite") return undefined;
+type Definition = SessionDefinition<BenchData>;
+type AnyRequest = Parameters<Definition["from"]>[0];
+
+/** h3 keeps the request of `node:http` further below than others. */
+function nodeRequestOf(event: AnyRequest): AnyRequest {
+  return (event as unknown as { runtime: { node: { req: AnyRequest } } }).runtime.node.req;
+}
+
+async function definitionOf(kind: Kind, site: Site): Promise<Definition> {
+  const common = { name: "bench", transport: cookie({ trustProxy: true }) } as const;
+  const byValue = { ...common, keys: randomBytes(32).toString("base64url"), revocation: "none" } as const;
+  if (kind === "sealed") return defineSession<BenchData>(byValue);
+  if (kind === "signed") return defineSession<BenchData>({ ...byValue, protection: sign() });
+  const store = await storeOf(kind, site);
+  return defineSession<BenchData>({ ...common, store: site.wrap?.(store) ?? store });
+}
+
+/** By default a store in memory keeps 100 000 sessions, and no more. */
+const USUAL_MAXIMUM = 100_000;
+
+async function storeOf(kind: Kind, { folder, redisPort, sessions }: Site): Promise<SessionStore> {
+  if (kind === "memory") return memoryStore({ maxSessions: Math.max(USUAL_MAXIMUM, 2 * sessions) });
+  if (kind === "directory") return directoryStore(join(folder, "sessions"));
+  if (kind === "redis") return redisStore(await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect());
   const { sqliteStore } = await import("coatcheck/store/sqlite");
   return sqliteStore(join(folder, "sessions.db"));
 }
 
+function handlersOf(
+  user: Definition,
+  { newData }: Site,
+  requestOf: (given: AnyRequest) => AnyRequest = (given) => given,
+): Handlers<AnyRequest, unknown> {
+  return {
+    async seed(request) {
+      const session = await user.from(requestOf(request));
+      session.set(newData());
+      return ANSWERS.seed;
+    },
+    async signIn(request) {
+      const session = await user.from(requestOf(request));
+      session.set(newData());
+      session.authenticate("ada");
+      return ANSWERS["sign-in"];
+    },
+    async read(request) {
+      const session = await user.from(requestOf(request));
+      return String(session.data?.user);
+    },
+    async write(request) {
+      const session = await user.from(requestOf(request));
+      session.update((data) => ({ ...(data ?? newData()), count: (data?.count ?? 0) + 1 }));
+      return String(session.data?.count);
+    },
+    async count(request) {
+      const session = await user.from(requestOf(request));
+      return String(session.data?.count);
+    },
+  };
+}
+
 /** Written as the application for express-session is. */
-function dropIn({ wrap }: OursOptions): Handlers {
+function dropIn({ wrap, newData }: Site): Hosted<Express, Request, Response> {
   const secret = randomBytes(32).toString("base64url");
   const store = wrap === undefined ? undefined : toExpressStore(wrap(memoryStore()));
   const sessionsOf = dropInSession<BenchData>({ secret, resave: false, saveUninitialized: false, store });
   return {
-    middleware: sessionsOf as RequestHandler,
-    seed(req, res) {
-      Object.assign(sessionsOf.from(req), newData());
-      res.end("seeded");
-    },
-    read: (req, res) => void res.end(sessionsOf.from(req).user),
-    write(req, res) {
-      const data = sessionsOf.from(req);
-      data.count = (data.count ?? 0) + 1;
-      res.end(String(data.count));
-    },
-    count: (req, res) => void res.end(String(sessionsOf.from(req).count)),
-  };
-}
-
-function byId(store: SessionStore): SessionDefinition<BenchData> {
-  return defineSession<BenchData>({ name: "bench", store, transport: cookie({ trustProxy: true }) });
-}
-
-function sealed(): SessionDefinition<BenchData> {
-  const keys = randomBytes(32).toString("base64url");
-  return defineSession<BenchData>({
-    name: "bench",
-    keys,
-    revocation: "none",
-    transport: cookie({ trustProxy: true }),
-  });
-}
-
-function handlersOf(user: SessionDefinition<BenchData>): Handlers {
-  return {
-    middleware: sessions(user) as RequestHandler,
-    async seed(req, res) {
-      const session = await user.from(req);
-      session.set(newData());
-      res.end("seeded");
-    },
-    async read(req, res) {
-      const session = await user.from(req);
-      res.end(session.data?.user);
-    },
-    async write(req, res) {
-      const session = await user.from(req);
-      session.update((data) => ({ ...data, count: (data?.count ?? 0) + 1 }));
-      res.end(String(session.data?.count));
-    },
-    async count(req, res) {
-      const session = await user.from(req);
-      res.end(String(session.data?.count));
+    install: (app) => app.use(sessionsOf as RequestHandler),
+    handlers: {
+      seed(req) {
+        Object.assign(sessionsOf.from(req), newData());
+        return ANSWERS.seed;
+      },
+      signIn: (req) =>
+        new Promise((resolve, reject) => {
+          sessionsOf.from(req).regenerate((error: unknown) => {
+            if (error !== undefined && error !== null) return reject(error as Error);
+            Object.assign(sessionsOf.from(req), newData());
+            resolve(ANSWERS["sign-in"]);
+          });
+        }),
+      read: (req) => String(sessionsOf.from(req).user),
+      write(req) {
+        const data = sessionsOf.from(req);
+        data.count = (data.count ?? 0) + 1;
+        return String(data.count);
+      },
+      count: (req) => String(sessionsOf.from(req).count),
     },
   };
 }

@@ -1,129 +1,165 @@
 /**
- * Results as text: a table for each route, and what the figures mean.
+ * Results as text: tables, and what their figures mean.
  *
  * @module
  */
-import { DATA_BYTES, type Route } from "./data.ts";
-import type { Machine } from "./machine.ts";
-import type { Options } from "./options.ts";
-import type { Row, Spread } from "./statistics.ts";
+import { DATA_BYTES, ROUTES, type Route } from "./data.ts";
+import { OWNER_NAMES } from "./flame-plot.ts";
+import { OWNERS } from "./flame.ts";
+import { fraction, mark, micros, range, setupTitle, signed, titleOf } from "./figures.ts";
+import type { Measured, Profiled, Results } from "./results.ts";
+import type { Ratio, Row } from "./statistics.ts";
 import { COLD, CONTROL_MICROS, UNTOUCHED_TARGET, USUAL } from "./subjects.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** Everything that a run found. */
-export interface Results {
-  readonly date: string;
-  readonly form: Options["form"];
-  readonly seconds: number;
-  readonly rounds: number;
-  readonly generator: string;
-  readonly machine: Machine;
-  readonly rows: readonly Row[];
-  readonly traffic: readonly Traffic[];
-  /** Of how many writes how many were not in the store at the end, by subject. */
-  readonly lost: Readonly<Record<string, { readonly writes: number; readonly lost: number }>>;
-}
-
 /** Results as Markdown. */
 export function markdown(results: Results): string {
-  const routes = [...new Set(results.rows.map(({ route }) => route))];
+  const { measured } = results;
   const parts = [
     "# What a session costs",
     preface(results),
-    ...routes.flatMap((route) => [
-      `## ${titleOf(route)}`,
-      table(
-        HEAD,
-        results.rows.filter((row) => row.route === route).map((row) => cells(row)),
-      ),
-    ]),
-    "## Store calls and cookies of one request",
-    trafficTable(results.traffic, routes),
-    ...lostWrites(results.lost),
+    ...(measured.length === 1 ? measured.flatMap(oneSetup) : seriesTables(measured)),
+    ...trafficPart(results.traffic),
+    ...(results.profiles.length === 0 ? [] : ["## Where the time goes", profileTable(results.profiles)]),
+    ...lostParts(measured),
+    ...results.leftOut.map((text) => `Left out: ${text}.`),
   ];
   return `${parts.join("\n\n")}\n`;
 }
 
-/** Results as JSON, laid out as the formatter does. */
-export function json(results: Results): string {
-  const rounded = (_key: string, value: unknown): unknown =>
-    typeof value === "number" ? Math.round(value * 1000) / 1000 : value;
-  const text = JSON.stringify(results, rounded, 2);
-  return `${text.replaceAll(/\[\s+([-\d.]+),\s+([-\d.]+)\s+\]/g, "[$1, $2]")}\n`;
-}
-
-function preface({ date, form, seconds, rounds, generator, machine }: Results): string {
-  const { cpu, cores, pinned, node, packages } = machine;
-  const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
-  const where = pinned ? "server and load on a core each" : "server and load not pinned";
-  return `Made by \`npm run bench\` (${form} form) on ${date}: ${cpu}, ${cores} cores, ${where}, Node ${node},
-${versions.join(", ")}; load by ${generator}.
-
-CPU time of the server process, user and system, in µs a request, over that of the same Express server without sessions.
-${rounds} rounds of ${seconds} s for each server and route, in turn; 32 connections, ${DATA_BYTES} bytes of JSON in a session, ${USUAL} sessions
-in turn (with one for all, writers would meet and conflicts be measured), ${COLD} for "always another cookie". All servers are
-told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked. *best* is the minimum of the rounds minus
-that of Express alone; *in one round* is the least and the most that a single round gives. Only ratios of one run count: a
-server that the load waits for also pays for waking it. How much that adds is seen in the table of reads, where a server
-without sessions is busy for ${CONTROL_MICROS} µs.`;
-}
-
-function titleOf(route: Route): string {
-  return { untouched: "Untouched: no look at the session", read: "Read", write: "Write: a counter" }[route];
-}
-
-// --- cells --------------------------------------------------------------------------------------------------------------
-
-const HEAD = [
-  "server",
-  "µs a request",
-  "over Express: best",
-  "median",
-  "in one round",
-  "of its peer",
-  "in one round",
-  "aim",
-];
-
-function cells({ label, route, subject, cost, over, ratio, peer, target, met, ours }: Row): string[] {
-  const start = [label, micros(cost.best)];
-  if (subject === "bare") return [...start, "", "", "", "", "", ""];
-  const own = [signed(over.best), signed(over.median), range(over, signed)];
-  const shown = ratio === undefined ? ["", ""] : [`${fraction(ratio.best)} of ${peer}`, range(ratio, fraction)];
-  const aim =
-    route === "untouched" && ours && target === undefined
-      ? `≤ +${UNTOUCHED_TARGET} µs`
-      : target && `≤ ${fraction(target)}`;
+function oneSetup({ rows, ratios }: Measured): string[] {
   return [
-    ...start,
-    ...own,
-    ...shown,
-    aim === undefined ? "" : `${aim} ${{ true: "✓", false: "✗" }[String(met)] ?? ""}`,
+    ...(ratios.length === 0 ? [] : ["## Ours beside theirs", ratioTable(ratios, rows)]),
+    ...routesOf(rows).flatMap((route) => [
+      `## ${titleOf(route)}`,
+      table(HEAD, rows.filter((row) => row.route === route).map(cells)),
+    ]),
   ];
 }
 
-function micros(value: number): string {
-  return value.toFixed(1);
+/** How, where and with what a run was made. */
+export function provenance({ date, form, seconds, rounds, processes, generator, machine, busy }: Results): string {
+  const { cpu, cores, pinned, node, packages } = machine;
+  const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
+  const where = pinned ? "server and load on a core each" : "server and load not pinned";
+  const command =
+    form === "partial" ? "" : ({ full: "", quick: " -- --quick" }[form as string] ?? ` -- --series ${form}`);
+  return `Made by \`npm run bench${command}\` on ${date}: ${cpu}, ${cores} cores, ${where}, load average ${busy.before.toFixed(1)}
+before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s with ${processes === 1 ? "one process" : `each of ${processes} processes`} of every server; load by ${generator}. Node ${node}, ${versions.join(", ")}.`;
 }
 
-function signed(value: number): string {
-  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+function preface(results: Results): string {
+  return `${provenance(results)}
+
+CPU time of the server process, user and system, in µs a request, over that of the same framework without sessions. All
+servers of a framework take turns in every round, on each route; 32 connections, ${DATA_BYTES} bytes of JSON in a session and
+${USUAL} sessions in turn (with one for all, writers would meet and conflicts be measured) unless it says otherwise, ${COLD} for "always
+another cookie". All servers are told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked.
+
+*Best* is the minimum of the rounds minus that of the framework alone; *in one round* is the least and the most that a single
+round gives. Only ratios of one run count: a server that the load waits for also pays for waking it. How much that adds is
+seen in the table of reads, where a server without sessions is busy for ${CONTROL_MICROS} µs.`;
 }
 
-function range({ rounds: [least, most] }: Spread, text: (value: number) => string): string {
-  return `${text(least)} … ${text(most)}`;
+/** The routes of rows, in their order. */
+export function routesOf(rows: readonly Row[]): readonly Route[] {
+  return ROUTES.filter((route) => rows.some((row) => row.route === route));
 }
 
-/** Nothing is faster than nothing: below a hundredth it is noise. */
-function fraction(value: number): string {
-  if (value < 0.01) return "< 1/100";
-  return value < 1 ? `1/${(1 / value).toFixed(1).replace(/\.0$/, "")}` : `${value.toFixed(1)} ×`;
+// --- costs --------------------------------------------------------------------------------------------------------------
+
+const HEAD = ["server", "µs a request", "over the framework: best", "median", "in one round", "aim"];
+
+function cells({ label, route, subject, cost, over, met, ours }: Row): string[] {
+  const start = [label, micros(cost.best)];
+  if (subject.endsWith("/bare")) return [...start, "", "", "", ""];
+  const aim = route === "untouched" && ours ? `≤ +${UNTOUCHED_TARGET} µs ${mark(met)}` : "";
+  return [...start, signed(over.best), signed(over.median), range(over, signed), aim];
 }
 
-// --- tables -------------------------------------------------------------------------------------------------------------
+/** A row for every subject, a column for every route: what it costs over the framework. */
+export function costTable(rows: readonly Row[]): string {
+  const routes = routesOf(rows);
+  const subjects = [...new Set(rows.map(({ subject }) => subject))];
+  const cell = (subject: string, route: Route): string => {
+    const row = rows.find((each) => each.subject === subject && each.route === route);
+    if (row === undefined) return "";
+    return subject.endsWith("/bare") ? `(${micros(row.cost.best)})` : signed(row.over.best);
+  };
+  return table(
+    ["µs a request over the framework", ...routes],
+    subjects.map((subject) => [labelOf(subject, rows)].concat(routes.map((route) => cell(subject, route)))),
+  );
+}
 
-function trafficTable(traffic: readonly Traffic[], routes: readonly Route[]): string {
+function labelOf(subject: string, rows: readonly Row[]): string {
+  return rows.find((row) => row.subject === subject)?.label ?? subject;
+}
+
+// --- ratios -------------------------------------------------------------------------------------------------------------
+
+/** Ours as parts of theirs. */
+export function ratioTable(ratios: readonly Ratio[], rows: readonly Row[]): string {
+  const figure = (subject: string, { route, whole }: Ratio): string => {
+    const row = rows.find((each) => each.subject === subject && each.route === route);
+    if (row === undefined) return "";
+    return whole ? `${micros(row.cost.best)} in all` : signed(row.over.best);
+  };
+  return table(
+    ["ours", "theirs", "route", "µs, ours", "µs, theirs", "ratio: best", "median", "in one round", "aim"],
+    ratios.map((each) => [
+      labelOf(each.ours, rows),
+      peerLabel(each.peer, rows),
+      each.route,
+      figure(each.ours, each),
+      figure(each.peer, each),
+      fraction(each.ratio.best),
+      fraction(each.ratio.median),
+      range(each.ratio, fraction),
+      each.target === undefined ? "" : `≤ ${fraction(each.target)} ${mark(each.met)}`,
+    ]),
+    3,
+  );
+}
+
+/** Without the framework, which is that of ours. */
+export function peerLabel(subject: string, rows: readonly Row[]): string {
+  return labelOf(subject, rows).replace(/^.* \+ /, "");
+}
+
+// --- series -------------------------------------------------------------------------------------------------------------
+
+function seriesTables(measured: readonly Measured[]): string[] {
+  const routes = routesOf(measured.flatMap(({ rows }) => rows));
+  return routes.flatMap((route) => [`## ${titleOf(route)}`, seriesTable(measured, route)]);
+}
+
+/** A row for every subject, a column for every setup. */
+export function seriesTable(measured: readonly Measured[], route: Route): string {
+  const setups = measured.map(({ setup }) => setup);
+  const rows = measured.flatMap((each) => each.rows).filter((row) => row.route === route);
+  const subjects = [...new Set(rows.map(({ subject }) => subject))].filter((subject) => !subject.endsWith("/bare"));
+  const cell = (subject: string, of: Measured): string => {
+    const row = of.rows.find((each) => each.subject === subject && each.route === route);
+    return row === undefined ? "" : signed(row.over.best);
+  };
+  return table(
+    [`${route}: best, µs over the framework`, ...setups.map((setup) => setupTitle(setup, setups))],
+    subjects.map((subject) => [labelOf(subject, rows)].concat(measured.map((each) => cell(subject, each)))),
+  );
+}
+
+// --- what else ----------------------------------------------------------------------------------------------------------
+
+function trafficPart(traffic: readonly Traffic[]): string[] {
+  if (traffic.length === 0) return [];
+  return ["## Store calls and cookies of one request", trafficTable(traffic)];
+}
+
+/** What one request causes. */
+export function trafficTable(traffic: readonly Traffic[]): string {
   const labels = [...new Set(traffic.map(({ label }) => label))];
+  const routes = [...new Set(traffic.map(({ route }) => route))];
   const counts = (label: string): string[] =>
     traffic.filter((entry) => entry.label === label).map((entry) => `${entry.storeCalls} and ${entry.setCookies}`);
   return table(
@@ -132,15 +168,30 @@ function trafficTable(traffic: readonly Traffic[], routes: readonly Route[]): st
   );
 }
 
-function lostWrites(lost: Results["lost"]): string[] {
-  const entries = Object.entries(lost).map(([name, of]) => `${name} ${of.lost} of ${of.writes}`);
-  return entries.length === 0 ? [] : [`Updates that were lost: ${entries.join(", ")}.`];
+function lostParts(measured: readonly Measured[]): string[] {
+  const setups = measured.map(({ setup }) => setup);
+  return measured.flatMap(({ setup, lost }) => {
+    const entries = Object.entries(lost).map(([name, of]) => `${name} ${of.lost} of ${of.writes}`);
+    const title = setupTitle(setup, setups);
+    if (entries.length === 0) return [];
+    return [`Updates that were lost${title === "" ? "" : ` (${title})`}: ${entries.join(", ")}.`];
+  });
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Whose code took which part of the time. */
+export function profileTable(profiles: readonly Profiled[]): string {
+  return table(
+    ["part of the time", ...OWNERS.map((owner) => OWNER_NAMES[owner])],
+    profiles.map(({ label, shares }) => [label].concat(OWNERS.map((owner) => `${Math.round(shares[owner] * 100)} %`))),
+  );
+}
+
+/** Text on the left, figures on the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[], texts = 1): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(" | ")} |`;
-  const rule = `|${widths.map((width, column) => (column === 0 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|`;
-  return [line(head), rule, ...rows.map(line)].join("\n");
+  const padded = (cell: string, column: number): string =>
+    column < texts ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  const line = (row: readonly string[]): string => `| ${row.map(padded).join(" | ")} |`;
+  const rule = widths.map((width, column) => (column < texts ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`));
+  return [line(head), `|${rule.join("|")}|`, ...rows.map(line)].join("\n");
 }

@@ -1,66 +1,123 @@
 /**
- * The rounds: every server in turn, on every route, again and again.
+ * The rounds: framework by framework, every server in turn, on every route, again and again.
  *
  * @module
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { lostWrites, seeded } from "./client.ts";
-import type { Route } from "./data.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { checkSignIn, lostWrites, seeded } from "./client.ts";
+import type { Path, Route } from "./data.ts";
 import { load } from "./load-process.ts";
-import type { Options } from "./options.ts";
-import type { Results } from "./report.ts";
-import { startServer, type ServerOptions, type ServerProcess } from "./server-process.ts";
-import { Samples } from "./statistics.ts";
-import type { Subject } from "./subjects.ts";
+import type { Setup } from "./options.ts";
+import type { Usage } from "./server.ts";
+import { fileNameOf, startServer, type ServerOptions, type ServerProcess } from "./server-process.ts";
+import type { Samples } from "./statistics.ts";
+import { COLD, USUAL, type Subject } from "./subjects.ts";
 
-/** A server, and the sessions that it is asked for. */
-export interface Contestant {
+/** A server, and those who visit it. */
+interface Contestant {
   readonly server: ServerProcess;
-  readonly cookies: readonly string[];
-  readonly cookieFile: string;
+  readonly visitors: readonly string[];
+  /** Files with the cookies of those who have a session, and of one who has none. */
+  readonly files: { readonly known: string; readonly unknown: string };
 }
+
+/** What is done in a group of rounds. */
+export interface Programme {
+  readonly subjects: readonly Subject[];
+  readonly routes: readonly Route[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly setup: Setup;
+  /** Where the samples go. */
+  readonly samples: Samples;
+}
+
+/** Of how many writes how many were not in the store at the end, by subject. */
+export type Lost = Record<string, { readonly writes: number; readonly lost: number }>;
 
 /** How long a server is warmed up on each route, in seconds: twice, because what is learned on one route helps on another. */
-const WARM_UP = 0.25;
+const WARM_UP = 0.3;
 
-/** Those that keep nothing. */
-const PLAIN: ReadonlySet<string> = new Set(["bare", "control"]);
+/** Measures servers side by side, and tells of every round. Sign-ins come last: they leave sessions behind. */
+export async function contest(
+  { subjects, routes, rounds, seconds, setup, samples }: Programme,
+  options: ServerOptions,
+  tell: (line: string) => void,
+): Promise<Lost> {
+  const contestants: Contestant[] = [];
+  try {
+    for (const subject of subjects) contestants.push(await enter(subject, setup, options));
+    const onSessions = routes.filter((route) => route !== "sign-in");
+    await warmUp(contestants, onSessions);
+    await measure(contestants, { routes: onSessions, rounds, seconds, samples, tell });
+    const lost = await lostOf(contestants, setup);
+    if (routes.includes("sign-in")) {
+      await warmUp(contestants, ["sign-in"]);
+      await measure(contestants, { routes: ["sign-in"], rounds, seconds, samples, tell });
+    }
+    return lost;
+  } finally {
+    await Promise.all(contestants.map(({ server }) => server.end()));
+  }
+}
 
-/** Starts the server of a subject and makes its sessions. */
-export async function enter(subject: Subject, options: ServerOptions): Promise<Contestant> {
+async function enter(subject: Subject, setup: Setup, options: ServerOptions): Promise<Contestant> {
   const server = await startServer(subject, options);
-  const cookies = await seeded(server);
-  const cookieFile = join(options.folder, `${subject.name}-cookies`);
-  writeFileSync(cookieFile, `${cookies.join("\n")}\n`);
-  return { server, cookies, cookieFile };
+  try {
+    const visitors = await seeded(server, visitorsOf(subject, setup));
+    if (subject.kind !== "bare" && subject.kind !== "control") await checkSignIn(server);
+    const start = join(options.site.folder, `${fileNameOf(subject)}-cookies`);
+    const files = { known: `${start}-known`, unknown: `${start}-unknown` };
+    writeFileSync(files.known, `${visitors.join("\n")}\n`);
+    writeFileSync(files.unknown, "\n");
+    const contestant = { server, visitors, files };
+    if (!subject.byValue && subject.kind !== "bare") await fill(contestant, setup.sessions - visitors.length);
+    return contestant;
+  } catch (error) {
+    await server.end();
+    throw error;
+  }
 }
 
-/** Ends a server. */
-export async function end({ server }: Contestant): Promise<void> {
-  await server.end();
+/** How many sessions take turns. */
+function visitorsOf({ kind, cold }: Subject, { sessions, clients }: Setup): number {
+  if (kind === "bare" || kind === "control") return USUAL;
+  return cold || clients === "another" ? COLD : Math.min(sessions, USUAL);
 }
 
-/** Lets every server compile what it runs. */
-export async function warmUp(contestants: readonly Contestant[], routes: readonly Route[]): Promise<void> {
+/** Makes sessions whose cookies nobody needs. */
+async function fill(contestant: Contestant, sessions: number): Promise<void> {
+  const { requests } = await contestant.server.usage();
+  let left = sessions;
+  while (left > 0) {
+    await loaded(contestant, "seed", 1);
+    left = sessions - ((await contestant.server.usage()).requests - requests);
+  }
+}
+
+async function warmUp(contestants: readonly Contestant[], routes: readonly Route[]): Promise<void> {
   for (const contestant of contestants) {
     for (const route of [...routes, ...routes]) {
-      if (runs(contestant, route)) await costOf(contestant, route, WARM_UP);
+      if (runs(contestant, route)) await loaded(contestant, route, WARM_UP);
     }
   }
 }
 
-/** Measures all, and tells of every round. */
-export async function measure(
-  contestants: readonly Contestant[],
-  { routes, rounds, seconds }: Options,
-  tell: (line: string) => void,
-): Promise<Samples> {
-  const samples = new Samples();
+interface Rounds extends Pick<Programme, "routes" | "rounds" | "seconds"> {
+  readonly samples: Samples;
+  tell(line: string): void;
+}
+
+async function measure(contestants: readonly Contestant[], wanted: Rounds): Promise<void> {
+  const { routes, rounds, seconds, samples, tell } = wanted;
   for (let round = 1; round <= rounds; round++) {
+    // There and back: nobody is always the one after a certain other.
+    const order = round % 2 === 1 ? contestants : contestants.toReversed();
     for (const route of routes) {
       const found: string[] = [];
-      for (const contestant of contestants.filter((each) => runs(each, route))) {
+      for (const contestant of order.filter((each) => runs(each, route))) {
         const { name } = contestant.server.subject;
         const cost = await costOf(contestant, route, seconds);
         samples.add(name, route, cost);
@@ -69,7 +126,6 @@ export async function measure(
       tell(`round ${round} of ${rounds}, ${route}, µs a request: ${found.join(", ")}`);
     }
   }
-  return samples;
 }
 
 function runs({ server }: Contestant, route: Route): boolean {
@@ -77,22 +133,48 @@ function runs({ server }: Contestant, route: Route): boolean {
 }
 
 /** The CPU time of a request, in microseconds. */
-async function costOf({ server, cookieFile }: Contestant, route: Route, seconds: number): Promise<number> {
-  const before = await server.usage();
-  await load({ subject: server.subject, port: server.port, route, cookies: cookieFile, seconds });
-  const after = await server.usage();
+async function costOf(contestant: Contestant, route: Route, seconds: number): Promise<number> {
+  const before = await contestant.server.usage();
+  await loaded(contestant, route, seconds);
+  const after = await atRest(contestant.server);
   return (after.cpu - before.cpu) / (after.requests - before.requests);
 }
 
+async function loaded({ server, files }: Contestant, path: Path, seconds: number): Promise<void> {
+  const { subject, port } = server;
+  const cookies = path === "sign-in" || path === "seed" ? files.unknown : files.known;
+  await load({ subject, port, path, cookies, seconds });
+}
+
+const LOOK_MS = 10;
+const LOOKS = 500;
+/** What a server at rest uses between two looks, in microseconds of CPU time, most of it for being asked. */
+const AT_REST = 2_000;
+
+/** What a server has used once it has finished the requests that the load did not wait for: twice nothing to do. */
+async function atRest(server: ServerProcess): Promise<Usage> {
+  let last = await server.usage();
+  let quiet = 0;
+  for (let look = 0; look < LOOKS; look++) {
+    await sleep(LOOK_MS);
+    const now = await server.usage();
+    quiet = now.cpu - last.cpu < AT_REST ? quiet + 1 : 0;
+    if (quiet === 2) return now;
+    last = now;
+  }
+  throw new Error(`${server.subject.name} is still busy long after the last request`);
+}
+
 /** Looks for the writes in the sessions. Throws an `Error` when one of ours is missing. */
-export async function lost(contestants: readonly Contestant[]): Promise<Results["lost"]> {
-  const found: Record<string, { writes: number; lost: number }> = {};
-  for (const { server, cookies } of contestants) {
-    const { name, ours, byValue } = server.subject;
+async function lostOf(contestants: readonly Contestant[], { bytes }: Setup): Promise<Lost> {
+  const found: Lost = {};
+  for (const { server, visitors } of contestants) {
+    const { name, kind, ours, byValue } = server.subject;
     const { writes } = await server.usage();
-    if (writes === 0 || PLAIN.has(name)) continue;
-    const missing = await lostWrites(server, cookies, writes);
-    if (missing !== 0 && (ours || byValue)) throw new Error(`${name}: ${missing} of ${writes} writes were lost`);
+    if (writes === 0 || kind === "bare" || kind === "get-by-hand") continue;
+    const missing = await lostWrites(server, visitors, writes);
+    if (missing !== 0 && (ours || byValue))
+      throw new Error(`${name}: ${missing} of ${writes} writes were lost (${bytes} bytes)`);
     if (!byValue) found[name] = { writes, lost: missing };
   }
   return found;

@@ -9,6 +9,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { pinned } from "./machine.ts";
 import type { Ready, Usage } from "./server.ts";
+import type { SiteText } from "./site.ts";
 import type { Subject } from "./subjects.ts";
 
 /** A server that runs. */
@@ -20,21 +21,25 @@ export interface ServerProcess {
   end(): Promise<void>;
 }
 
-/** Where servers may keep files, and where their profiles go, if they are wanted. */
+/** What servers are given, and where their profiles go, if they are wanted. */
 export interface ServerOptions {
-  readonly folder: string;
+  /** Its folder has one for each server. */
+  readonly site: SiteText;
   readonly profiles: string | undefined;
 }
 
 const PATIENCE_MS = 5000;
+/** Profiles are written at the end. */
+const PATIENCE_WITH_PROFILES_MS = 60_000;
 
 /** Starts the server of a subject on the first core. */
-export async function startServer(subject: Subject, { folder, profiles }: ServerOptions): Promise<ServerProcess> {
-  const own = join(folder, subject.name);
-  mkdirSync(own);
-  const profiling = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(profiles, subject.name)}`];
+export async function startServer(subject: Subject, { site, profiles }: ServerOptions): Promise<ServerProcess> {
+  const own = { ...site, folder: join(site.folder, fileNameOf(subject)) };
+  mkdirSync(own.folder);
+  const profiling =
+    profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(profiles, fileNameOf(subject))}`];
   const script = join(import.meta.dirname, "server.ts");
-  const [command, ...args] = pinned(0, [process.execPath, ...profiling, script, subject.name, own]);
+  const [command, ...args] = pinned(0, [process.execPath, ...profiling, script, subject.name, JSON.stringify(own)]);
   const child = spawn(command, args, {
     env: { ...process.env, NODE_ENV: "production" },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -58,14 +63,19 @@ export async function startServer(subject: Subject, { folder, profiles }: Server
       child.send("usage");
       return await answer;
     },
-    end: () => end(child),
+    end: () => end(child, profiles === undefined ? PATIENCE_MS : PATIENCE_WITH_PROFILES_MS),
   };
 }
 
-async function end(child: ChildProcess): Promise<void> {
+/** What files of a subject are called. */
+export function fileNameOf({ name }: Subject): string {
+  return name.replaceAll("/", "-");
+}
+
+async function end(child: ChildProcess, patience: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, "exit");
-  const impatience = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  const impatience = setTimeout(() => child.kill("SIGKILL"), patience);
   if (child.connected) child.disconnect();
   await exit;
   clearTimeout(impatience);

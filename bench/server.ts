@@ -1,13 +1,14 @@
 /**
- * The process of one subject: `server.ts <subject> <folder>`. Its parent asks it what it has used, and ends it by letting go.
+ * The process of one subject: `server.ts <subject> <site as JSON>`. Its parent asks it what it has used, and ends it by letting
+ * go.
  *
  * @module
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { benchApp } from "./app.ts";
-import { ours } from "./ours.ts";
-import { peer } from "./peers.ts";
+import { listenerOf } from "./listener.ts";
+import { siteOf, type SiteText } from "./site.ts";
+import { subjectOf } from "./subjects.ts";
 
 /** What a server says once it listens. */
 export interface Ready {
@@ -24,16 +25,14 @@ export interface Usage {
   readonly writes: number;
 }
 
-const [name = "", folder = ""] = process.argv.slice(2);
-const handlers = peer(name) ?? (await ours(name, { folder }));
-if (handlers === undefined) throw new Error(`no subject ${name}`);
+const [name = "", site = ""] = process.argv.slice(2);
+const listener = await listenerOf(subjectOf(name), siteOf(JSON.parse(site) as SiteText));
 
-const app = benchApp(handlers);
 let [requests, writes] = [0, 0];
 const server = createServer((req, res) => {
   requests++;
   if (req.url === "/write") writes++;
-  app(req, res);
+  listener(req, res);
 });
 
 process.on("message", () => {

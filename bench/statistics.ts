@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Comparison } from "./comparisons.ts";
 import type { Route } from "./data.ts";
 import { UNTOUCHED_TARGET, type Subject } from "./subjects.ts";
 
@@ -12,11 +13,11 @@ export class Samples {
 
   add(subject: string, route: Route, value: number): void {
     const values = this.of(subject, route);
-    this.#values.set(`${subject}/${route}`, [...values, value]);
+    this.#values.set(`${subject} ${route}`, [...values, value]);
   }
 
   of(subject: string, route: Route): readonly number[] {
-    return this.#values.get(`${subject}/${route}`) ?? [];
+    return this.#values.get(`${subject} ${route}`) ?? [];
   }
 }
 
@@ -36,58 +37,72 @@ export interface Row {
   readonly label: string;
   readonly ours: boolean;
   readonly route: Route;
+  /** CPU time of a request in each round, in their order. */
+  readonly samples: readonly number[];
   /** CPU time of a request. */
   readonly cost: Spread;
-  /** What of it is not Express itself. */
+  /** What of it is not the framework itself. */
   readonly over: Spread;
-  /** That, as a part of what the peer needs. Undefined without a peer, or where that needs next to nothing. */
-  readonly ratio: Spread | undefined;
-  readonly peer: string | undefined;
+  /** Whether ours keeps within what an untouched route may cost. Undefined: there is no target. */
+  readonly met: boolean | undefined;
+}
+
+/** Ours as a part of a peer, on a route. */
+export interface Ratio {
+  readonly ours: string;
+  readonly peer: string;
+  readonly route: Route;
+  /** Whether whole requests are compared, and not what they cost over the framework alone. */
+  readonly whole: boolean;
+  readonly ratio: Spread;
   /** The ratio that is aimed at. */
   readonly target: number | undefined;
   readonly met: boolean | undefined;
 }
 
 /** Below this, in microseconds, a cost is noise, and no ratio to it means anything. */
-const NOISE = 3;
+const NOISE = 2;
 
 /** The row of a subject on a route; undefined when it was not asked for that. */
-export function rowOf({ name, label, ours, peer, target }: Subject, route: Route, samples: Samples): Row | undefined {
-  const [bare, own] = [samples.of("bare", route), samples.of(name, route)];
+export function rowOf(subject: Subject, route: Route, samples: Samples): Row | undefined {
+  const { name, label, host, ours } = subject;
+  const [bare, own] = [samples.of(`${host}/bare`, route), samples.of(name, route)];
   if (own.length === 0) return undefined;
   const over = spread([own, bare], ([mine = 0, base = 0]) => mine - base);
-  const theirs = peer === undefined ? [] : samples.of(peer, route);
-  const parts = [own, theirs, bare];
-  const comparable = theirs.length > 0 && median(theirs) - median(bare) >= NOISE;
-  const ratio = comparable
-    ? spread(parts, ([mine = 0, other = 0, base = 0]) => (mine - base) / (other - base))
-    : undefined;
-  const aim = target?.[route];
-  return {
-    subject: name,
-    label,
-    ours,
-    route,
-    cost: spread([own], ([mine = 0]) => mine),
-    over,
-    ratio,
-    peer,
-    target: aim,
-    met: ours ? isMet(route, over, ratio, aim) : undefined,
-  };
+  const met = ours && route === "untouched" ? over.best <= UNTOUCHED_TARGET : undefined;
+  const cost = spread([own], ([mine = 0]) => mine);
+  return { subject: name, label, ours, route, samples: own, cost, over, met };
 }
 
-function isMet(route: Route, over: Spread, ratio: Spread | undefined, aim: number | undefined): boolean | undefined {
-  if (route === "untouched" && aim === undefined) return over.best <= UNTOUCHED_TARGET;
-  return aim === undefined || ratio === undefined ? undefined : ratio.best <= aim;
+/** How two compare on a route; undefined when one was not measured, or the peer needs next to nothing. */
+export function ratioOf({ ours, peer, targets, whole }: Comparison, route: Route, samples: Samples): Ratio | undefined {
+  const [own, theirs] = [samples.of(ours, route), samples.of(peer, route)];
+  if (own.length === 0 || theirs.length === 0) return undefined;
+  const alone = samples.of(`${ours.split("/", 1)[0]}/bare`, route);
+  const base = whole ? alone.map(() => 0) : alone;
+  if (median(theirs) - median(base) < NOISE) return undefined;
+  const ratio = spread(
+    [own, theirs, base],
+    ([mine = 0, other = 0, less = 0]) => (mine - less) / (other - less),
+    ([, other = 0, less = 0]) => other - less >= NOISE,
+  );
+  const target = targets[route];
+  return { ours, peer, route, whole, ratio, target, met: target === undefined ? undefined : ratio.best <= target };
 }
 
-function spread(samples: readonly (readonly number[])[], combine: (values: readonly number[]) => number): Spread {
-  const rounds = (samples[0] ?? []).map((_, round) => combine(samples.map((values) => values[round] ?? 0)));
+/** A round that says nothing is left out of the least and the most. */
+function spread(
+  samples: readonly (readonly number[])[],
+  combine: (values: readonly number[]) => number,
+  speaks: (values: readonly number[]) => boolean = () => true,
+): Spread {
+  const rounds = (samples[0] ?? []).map((_, round) => samples.map((values) => values[round] ?? 0));
+  const best = combine(samples.map(minimum));
+  const each = rounds.filter(speaks).map(combine);
   return {
-    best: combine(samples.map(minimum)),
+    best,
     median: combine(samples.map(median)),
-    rounds: [Math.min(...rounds), Math.max(...rounds)],
+    rounds: each.length === 0 ? [best, best] : [Math.min(...each), Math.max(...each)],
   };
 }
 

@@ -1,80 +1,173 @@
 /**
- * What is measured, and against what.
+ * What is measured: libraries, each on a framework of its own, and ours on the same.
  *
  * @module
  */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { hasRedis } from "./machine.ts";
 import type { Route } from "./data.ts";
+
+/** Frameworks, by what people call them. */
+export const HOSTS = { express: "Express", fastify: "Fastify", koa: "Koa", hono: "Hono", h3: "h3" } as const;
+
+/** A framework. */
+export type Host = keyof typeof HOSTS;
+
+/** What ours are called. */
+const OURS = {
+  memory: "by id, memory",
+  sqlite: "by id, SQLite",
+  directory: "by id, directory",
+  redis: "by id, Redis",
+  sealed: "sealed",
+  signed: "signed",
+  "drop-in": "express-session door, memory",
+} as const;
+
+/** What others are called. */
+const PEERS = {
+  "express-session": "express-session, memory",
+  "connect-redis": "express-session, connect-redis",
+  "get-by-hand": "one Redis GET by hand",
+  "cookie-session": "cookie-session (signed)",
+  "iron-session": "iron-session (sealed)",
+  "@fastify/session": "@fastify/session, memory",
+  "@fastify/secure-session": "@fastify/secure-session (sealed)",
+  "koa-session": "koa-session, memory",
+  "hono-sessions": "hono-sessions, memory",
+  "hono-sessions-plain": "hono-sessions, memory, no key",
+  "@hono/session": "@hono/session (sealed)",
+  "react-router": "React Router cookie sessions (signed)",
+  h3: "useSession (sealed)",
+} as const;
+
+/** What a server of ours does. */
+export type OurKind = keyof typeof OURS;
+/** What a server does. `bare` is the framework alone, `control` is that and a known cost. */
+export type Kind = OurKind | keyof typeof PEERS | "bare" | "control";
 
 /** One kind of server. */
 export interface Subject {
+  /** `express/memory`: unique. */
   readonly name: string;
+  readonly host: Host;
+  readonly kind: Kind;
   readonly label: string;
   /** Whether it is this package. */
   readonly ours: boolean;
   /** By value, each write makes a new cookie, and each client has to be given it. */
   readonly byValue: boolean;
-  /** How many sessions take turns. */
-  readonly sessions: number;
-  /** The one to compare with. */
-  readonly peer?: string;
-  /** Which part of the peer's cost it may have (design §6). Undefined: not said. */
-  readonly target?: Readonly<Partial<Record<Route, number>>>;
-  /** A door that it needs. */
-  readonly needs?: string;
+  /** Clients that never come again before what is remembered of them is forgotten, whatever the others do. */
+  readonly cold: boolean;
+  /** Whether the sessions are in the Redis of the run. */
+  readonly needsRedis: boolean;
+  /** Whether the short form has it. */
+  readonly quick: boolean;
   /** The only routes that it is asked for. */
-  readonly routes?: readonly Route[];
+  readonly routes: readonly Route[] | undefined;
 }
 
-/**
- * As many sessions as connections. If they all wrote to one session, conflicts would be measured.
- */
+/** As many sessions as connections. If they all wrote to one session, conflicts would be measured. */
 export const USUAL = 32;
 /** Twice as many as are remembered of opened tokens. */
 export const COLD = 2048;
-
 /** The known cost that shows what the method makes of costs, in microseconds. */
 export const CONTROL_MICROS = 20;
+/** The microseconds that our untouched route may cost (design §6). */
+export const UNTOUCHED_TARGET = 0.5;
+/** The largest sessions that are kept in cookies, in bytes of JSON. */
+export const LARGEST_BY_VALUE = 1_024;
 
-const BY_ID = { ours: true, byValue: false, sessions: USUAL, peer: "express-session" } as const;
-const SEALED = { ours: true, byValue: true, peer: "iron-session" } as const;
-const PEER = { ours: false, byValue: false, sessions: USUAL } as const;
-const THIRD = { untouched: 1 / 3, read: 1 / 3, write: 1 / 3 };
-const SIXTH = { read: 1 / 6, write: 1 / 6 };
-const TWENTIETH = { read: 1 / 20, write: 1 / 20 };
+type More = Partial<Pick<Subject, "byValue" | "cold" | "needsRedis" | "quick" | "routes">>;
+
+const VALUE: More = { byValue: true };
+const REDIS: More = { needsRedis: true };
+const QUICK: More = { quick: true };
+const COLD_READS: More = { byValue: true, cold: true, routes: ["read"] };
 
 /** In the order in which they take their turns in each round. */
 export const SUBJECTS: readonly Subject[] = [
-  { ...PEER, name: "bare", label: "Express alone" },
-  { ...PEER, name: "control", label: `Express, busy for ${CONTROL_MICROS} µs`, routes: ["read"] },
-  { ...BY_ID, name: "memory", label: "coatcheck, by id, memory", target: SIXTH },
-  { ...PEER, name: "express-session", label: "express-session, memory" },
-  { ...BY_ID, name: "drop-in", label: "coatcheck/express-session, memory", target: THIRD },
-  { ...SEALED, name: "sealed", label: "coatcheck, sealed, same cookies again", sessions: USUAL, target: TWENTIETH },
-  {
-    ...SEALED,
-    name: "sealed-cold",
-    label: "coatcheck, sealed, always another cookie",
-    sessions: COLD,
-    target: TWENTIETH,
-  },
-  { ...BY_ID, name: "sqlite", label: "coatcheck, by id, SQLite", needs: "coatcheck/store/sqlite" },
-  { ...BY_ID, name: "directory", label: "coatcheck, by id, directory" },
-  { ...PEER, name: "iron-session", label: "iron-session", byValue: true },
+  alone("express"),
+  subject("express", "control", `busy for ${CONTROL_MICROS} µs`, { routes: ["read"] }),
+  ours("express", "memory", QUICK),
+  peer("express", "express-session", QUICK),
+  ours("express", "drop-in"),
+  ours("express", "sealed", { ...VALUE, ...QUICK }),
+  ours("express", "sealed", { ...COLD_READS, ...QUICK }),
+  peer("express", "iron-session", { ...VALUE, ...QUICK }),
+  ours("express", "signed", { ...VALUE, ...QUICK }),
+  ours("express", "signed", COLD_READS),
+  peer("express", "cookie-session", { ...VALUE, ...QUICK }),
+  ours("express", "sqlite"),
+  ours("express", "directory"),
+  ours("express", "redis", REDIS),
+  peer("express", "get-by-hand", { ...REDIS, routes: ["read"] }),
+  peer("express", "connect-redis", REDIS),
+  alone("fastify"),
+  ours("fastify", "memory", QUICK),
+  peer("fastify", "@fastify/session", QUICK),
+  ours("fastify", "sealed", { ...VALUE, ...QUICK }),
+  ours("fastify", "sealed", { ...COLD_READS, ...QUICK }),
+  peer("fastify", "@fastify/secure-session", { ...VALUE, ...QUICK }),
+  alone("koa"),
+  ours("koa", "memory", QUICK),
+  peer("koa", "koa-session", QUICK),
+  alone("hono"),
+  ours("hono", "memory", QUICK),
+  peer("hono", "hono-sessions", QUICK),
+  peer("hono", "hono-sessions-plain", { routes: ["untouched", "read", "write"] }),
+  ours("hono", "sealed", { ...VALUE, ...QUICK }),
+  ours("hono", "sealed", COLD_READS),
+  peer("hono", "@hono/session", { ...VALUE, ...QUICK }),
+  ours("hono", "signed", VALUE),
+  peer("hono", "react-router", VALUE),
+  alone("h3", {}),
+  ours("h3", "sealed", VALUE),
+  peer("h3", "h3", VALUE),
 ];
 
-/** The microseconds that our untouched route may cost (design §6). */
-export const UNTOUCHED_TARGET = 0.5;
+function alone(host: Host, more: More = QUICK): Subject {
+  return subject(host, "bare", "alone", more);
+}
+
+function ours(host: Host, kind: OurKind, more: More = {}): Subject {
+  const again = more.cold ? ", always another cookie" : "";
+  return subject(host, kind, `coatcheck, ${OURS[kind]}${again}`, more);
+}
+
+function peer(host: Host, kind: keyof typeof PEERS, more: More = {}): Subject {
+  return subject(host, kind, PEERS[kind], more);
+}
+
+function subject(host: Host, kind: Kind, library: string, more: More): Subject {
+  const isAlone = kind === "bare" || kind === "control";
+  return {
+    name: `${host}/${kind}${more.cold ? "-cold" : ""}`,
+    host,
+    kind,
+    label: isAlone ? `${HOSTS[host]} ${library}` : `${HOSTS[host]} + ${library}`,
+    ours: kind in OURS,
+    byValue: false,
+    cold: false,
+    needsRedis: false,
+    quick: false,
+    routes: undefined,
+    ...more,
+  };
+}
 
 /** The subject of a name. Throws an `Error` when there is none. */
 export function subjectOf(name: string): Subject {
-  const subject = SUBJECTS.find((candidate) => candidate.name === name);
-  if (subject === undefined) throw new Error(`no subject ${name}: ${SUBJECTS.map((each) => each.name).join(", ")}`);
-  return subject;
+  const found = SUBJECTS.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`no subject ${name}: ${SUBJECTS.map((each) => each.name).join(", ")}`);
+  return found;
 }
 
-/** Whether what a subject needs is built. */
-export function isAvailable({ needs }: Subject): boolean {
-  return needs === undefined || existsSync(fileURLToPath(import.meta.resolve(needs)));
+/** Why a subject cannot be measured here; undefined when it can. */
+export function obstacleTo({ kind, needsRedis, byValue }: Subject, bytes: number): string | undefined {
+  if (needsRedis && !hasRedis) return "redis-server is not installed";
+  if (byValue && bytes > LARGEST_BY_VALUE) return "no cookie takes so much";
+  const isBuilt = kind !== "sqlite" || existsSync(fileURLToPath(import.meta.resolve("coatcheck/store/sqlite")));
+  return isBuilt ? undefined : "it is not built";
 }

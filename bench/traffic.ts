@@ -10,10 +10,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { SessionStore } from "coatcheck";
-import { benchApp } from "./app.ts";
 import { ask, seeded } from "./client.ts";
 import type { Route } from "./data.ts";
-import { ours } from "./ours.ts";
+import { listenerOf } from "./listener.ts";
+import { siteOf, type SiteText } from "./site.ts";
+import { fileNameOf } from "./server-process.ts";
 import type { Subject } from "./subjects.ts";
 
 /** What one request caused. */
@@ -27,21 +28,25 @@ export interface Traffic {
 
 const VERBS: ReadonlySet<string | symbol> = new Set(["create", "read", "update", "touch", "delete"]);
 
+/** Whether a subject is counted: ours on Express, with what needs no other process. */
+export function hasTraffic({ ours, host, cold, needsRedis }: Subject): boolean {
+  return ours && host === "express" && !cold && !needsRedis;
+}
+
 /** One request for each route. */
-export async function trafficOf(subject: Subject, routes: readonly Route[], folder: string): Promise<Traffic[]> {
-  const own = join(folder, `${subject.name}-traffic`);
-  mkdirSync(own);
+export async function trafficOf(subject: Subject, routes: readonly Route[], site: SiteText): Promise<Traffic[]> {
+  const folder = join(site.folder, `${fileNameOf(subject)}-traffic`);
+  mkdirSync(folder);
   let storeCalls = 0;
-  const handlers = await ours(subject.name, { folder: own, wrap: (store) => counted(store, () => storeCalls++) });
-  if (handlers === undefined) return [];
-  const server = createServer(benchApp(handlers)).listen(0, "127.0.0.1");
+  const wrap = (store: SessionStore): SessionStore => counted(store, () => storeCalls++);
+  const server = createServer(await listenerOf(subject, { ...siteOf(site), folder, wrap })).listen(0, "127.0.0.1");
   await once(server, "listening");
-  const target = { subject: { ...subject, sessions: 1 }, port: (server.address() as AddressInfo).port };
-  const [cookie] = await seeded(target);
+  const target = { subject, port: (server.address() as AddressInfo).port };
+  const [cookie] = await seeded(target, 1);
   const traffic: Traffic[] = [];
   for (const route of routes) {
     storeCalls = 0;
-    const { cookies } = await ask(target, `/${route}`, cookie);
+    const { cookies } = await ask(target, route, route === "sign-in" ? "" : cookie);
     traffic.push({ subject: subject.name, label: subject.label, route, storeCalls, setCookies: cookies.length });
   }
   server.closeAllConnections();

@@ -1,5 +1,6 @@
 -- For wrk: sends the cookies of a file (one a line) in turn, and counts answers that are not right.
--- Arguments: the path, the file, the expected body or "digits", "cookie" if each answer must set a cookie, else "none".
+-- Arguments: the path, the file, the expected body or "digits", and "cookie" if each answer must set a cookie, "none" if none
+-- may, or "any". A line without anything is a visitor without a cookie.
 local threads = {}
 
 function setup(thread)
@@ -10,10 +11,14 @@ local requests = {}
 local at = 0
 
 function init(args)
-  expected, sets = args[3], args[4] == "cookie"
+  expected, sets = args[3], args[4]
   wrong = 0
   for line in io.lines(args[2]) do
-    table.insert(requests, wrk.format("GET", args[1], { ["Cookie"] = line, ["X-Forwarded-Proto"] = "https" }))
+    local headers = { ["X-Forwarded-Proto"] = "https" }
+    if line ~= "" then
+      headers["Cookie"] = line
+    end
+    table.insert(requests, wrk.format("GET", args[1], headers))
   end
 end
 
@@ -26,7 +31,7 @@ function response(status, headers, body)
   local right = body == expected or (expected == "digits" and body:match("^%d+$") ~= nil)
   -- As the server spelled it.
   local set = headers["Set-Cookie"] or headers["set-cookie"]
-  if status ~= 200 or not right or (set ~= nil) ~= sets then
+  if status ~= 200 or not right or (sets ~= "any" and (set ~= nil) ~= (sets == "cookie")) then
     wrong = wrong + 1
   end
 end
