@@ -372,6 +372,10 @@ describe("what cannot be shared", () => {
 
   test("a header that means something else, and options of a cookie there, are refused", () => {
     expect(() => ktorHeaderSession("Authorization", byCookie)).toThrow(TypeError);
+    expect(() => ktorHeaderSession(undefined as never, byCookie)).toThrow(/^name must/);
+    for (const bad of [null, 1, { form: 1 }]) {
+      expect(() => ktorCookieSession({ ...byCookie, cookie: bad as never })).toThrow(/^cookie must/);
+    }
     expect(() => ktorHeaderSession("X-Cart", { ...byCookie, encoding: "RAW" } as never)).toThrow(/encoding/);
     expect(() => ktorHeaderSession("X-Cart", { ...byCookie, transform: [] })).toThrow(/transform/);
   });

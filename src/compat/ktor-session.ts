@@ -75,6 +75,10 @@ export interface KtorSession<Data extends object> {
  */
 export function ktorCookieSession<Data extends object>(options: KtorCookieSessionOptions<Data>): KtorSession<Data> {
   checkNames("ktorCookieSession()", options, ["serializer", "transform", "encoding", "cookie"]);
+  const attributes: unknown = options.cookie ?? {};
+  if (options.cookie === null || typeof attributes !== "object" || "form" in (attributes as object)) {
+    throw new TypeError("cookie must be options of cookie(), without form: that is what encoding is for");
+  }
   const form = formOf(ktorEncoding(options.encoding ?? "URI_ENCODING"));
   return ktorSession(options, cookie({ prefix: "", ...options.cookie, form }));
 }
@@ -102,6 +106,7 @@ export function ktorHeaderSession<Data extends object>(
   name: string,
   options: KtorHeaderSessionOptions<Data>,
 ): KtorSession<Data> {
+  if (typeof name !== "string") throw new TypeError("name must be the name of the header");
   checkNames("ktorHeaderSession()", options, ["serializer", "transform"]);
   return ktorSession(options, header(name, { form: formOf(HEADER_ENCODING) }));
 }

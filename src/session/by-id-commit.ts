@@ -101,13 +101,11 @@ function* created(byId: ById, state: ByIdState, task: Task, context: CommitConte
     const base = baseOf(byId, { ...kept, proof: "current" });
     state.unsettled = { base, from: undefined, task, owed: true };
     if (yield* creates(byId, base)) return begun(byId, state, base, task);
+    const other = identity === undefined ? undefined : yield* inTheWay(byId, state, base);
     state.unsettled = undefined;
     state.id = undefined;
-    if (identity !== undefined) {
-      const other = yield* inTheWay(byId, state, base);
-      if (other === "replaced") return begun(byId, state, base, task);
-      if (other !== undefined) return yield* joined(byId, state, other, task, context);
-    }
+    if (other === "replaced") return begun(byId, state, base, task);
+    if (other !== undefined) return yield* joined(byId, state, other, task, context);
   }
   throw new StoreError("create", { cause: new Error("three new ids in a row exist already: check generateId") });
 }

@@ -285,6 +285,23 @@ describe("a session of a client who is known by its certificate", () => {
     expect(await client.visit(user, ({ subject, isNew }) => [subject, isNew], ADA)).toEqual([undefined, true]);
   });
 
+  test("P18: a first write over garbage whose answer was lost is done once", async () => {
+    const { user, client, store, clock } = setup();
+    const id = await client.visit(user, (it) => it.id, ADA);
+    await store.create(`user/${id}`, { version: "v", expiresAt: clock.now() + HOUR, value: "garbage" }, { now: 0 });
+    const visit = client.arrive(ADA);
+    const session = await visit.from(user);
+    count(session);
+    store.after = (verb) => {
+      if (verb !== "update") return;
+      store.after = () => undefined;
+      throw new Error("the answer is lost");
+    };
+    await expect(session.commit()).rejects.toThrow("store");
+    await visit.answer();
+    expect(await client.visit(user, ({ data }) => data, ADA)).toEqual({ visits: 1 });
+  });
+
   test("of two requests that find a record of another shape one begins anew, and the other comes on top", async () => {
     const { user, client, store, clock } = setup();
     const id = await client.visit(user, (it) => it.id, ADA);
