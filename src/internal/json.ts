@@ -15,20 +15,76 @@ const DEEPEST = 100;
  * Throws a `TypeError` that names the place of anything JSON would lose or change (a Date, a Map, a class, NaN), never its
  * content. A key `__proto__` is left out: nobody needs it but an attacker.
  */
-export function copyJson(value: unknown, path: string, depth = 0): JsonValue {
+export function copyJson(value: unknown, path: string): JsonValue {
+  const copy = copied(value, undefined, false, 0);
+  if (copy === NO_JSON) throw complaint(value, path, 0);
+  return copy;
+}
+
+/**
+ * As {@link copyJson}, and frozen through and through. `known` is such a copy from before: what the value still has of it is
+ * taken as it is, so that a counter in a session of 100 kB costs what a counter costs.
+ */
+export function frozenJson(value: unknown, path: string, known?: unknown): JsonValue {
+  const copy = copied(value, known, true, 0);
+  if (copy === NO_JSON) throw complaint(value, path, 0);
+  return copy;
+}
+
+const NO_JSON: unique symbol = Symbol("no JSON");
+
+/** Where something is wrong is found out by {@link complaint}: paths are not made for the sake of what is right. */
+function copied(value: unknown, known: unknown, frozen: boolean, depth: number): JsonValue | typeof NO_JSON {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   // JSON knows no -0: what is kept has to be what will be read.
-  if (typeof value === "number" && Number.isFinite(value)) return value === 0 ? 0 : value;
-  if (typeof value !== "object") throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
-  if (depth > DEEPEST) throw tooDeep(path.slice(0, 60));
-  if (Array.isArray(value)) return value.map((entry, index) => copyJson(entry, `${path}[${index}]`, depth + 1));
-  if (!isPlainObject(value)) throw new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
+  if (typeof value === "number") return !Number.isFinite(value) ? NO_JSON : value === 0 ? 0 : value;
+  if (typeof value !== "object" || depth > DEEPEST) return NO_JSON;
+  // Nobody else has frozen objects of ours, and those are frozen through and through.
+  if (value === known && Object.isFrozen(value)) return value as JsonValue;
+  const copy = Array.isArray(value) ? copiedArray(value, frozen, depth) : copiedObject(value, known, frozen, depth);
+  return frozen && copy !== NO_JSON ? Object.freeze(copy) : copy;
+}
+
+function copiedArray(value: readonly unknown[], frozen: boolean, depth: number): JsonValue | typeof NO_JSON {
+  const copy: JsonValue[] = [];
+  for (const entry of value) {
+    const part = copied(entry, undefined, frozen, depth + 1);
+    if (part === NO_JSON) return NO_JSON;
+    copy.push(part);
+  }
+  return copy;
+}
+
+function copiedObject(value: object, known: unknown, frozen: boolean, depth: number): JsonValue | typeof NO_JSON {
+  if (!isPlainObject(value)) return NO_JSON;
+  const before = typeof known === "object" && known !== null ? (known as Record<string, unknown>) : NOTHING;
   const copy: Record<string, JsonValue> = {};
   for (const key of Object.keys(value)) {
     const entry = value[key];
-    if (entry !== undefined && key !== "__proto__") copy[key] = copyJson(entry, `${path}.${key}`, depth + 1);
+    if (entry === undefined || key === "__proto__") continue;
+    const part = copied(entry, before[key], frozen, depth + 1);
+    if (part === NO_JSON) return NO_JSON;
+    copy[key] = part;
   }
   return copy;
+}
+
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({});
+
+/** What to say of a value that JSON would lose or change. */
+function complaint(value: unknown, path: string, depth: number): Error {
+  if (typeof value === "object" && value !== null) {
+    if (depth > DEEPEST) return tooDeep(path.slice(0, 60));
+    const isArray = Array.isArray(value);
+    if (isArray || isPlainObject(value)) {
+      for (const [key, entry] of Object.entries(value)) {
+        if ((!isArray && entry === undefined) || key === "__proto__") continue;
+        if (copied(entry, undefined, false, depth + 1) !== NO_JSON) continue;
+        return complaint(entry, isArray ? `${path}[${key}]` : `${path}.${key}`, depth + 1);
+      }
+    }
+  }
+  return new TypeError(`${path} must survive JSON, and ${kindOf(value)} does not`);
 }
 
 /** Clients can send such data, so it is not a mistake of the program alone. */

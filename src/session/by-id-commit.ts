@@ -7,15 +7,22 @@
 import { ConflictError, SessionError, StoreError } from "../errors.ts";
 import { randomBytes } from "../internal/crypto.ts";
 import { sameJson } from "../internal/json.ts";
-import { run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import { baseOf, freshlyRead, keyOf, newVersion, rebased, toStored, type ById, type ByIdBase } from "./by-id.ts";
 import { judge } from "./by-id-load.ts";
-import { anewSecrets, firstSecrets, maintainedSecrets, replacedSecrets, type SecretsChange } from "./by-id-secrets.ts";
+import {
+  anewSecrets,
+  firstSecrets,
+  maintainedSecrets,
+  replacedSecrets,
+  restingSecrets,
+  type SecretsChange,
+} from "./by-id-secrets.ts";
 import { contentOf, contentsOf, done, GONE, nextBase, UNCHANGED, type ByIdState, type Step } from "./by-id-step.ts";
 import { maintained } from "./by-id-upkeep.ts";
 import type { EndReason, GoneReason } from "./events.ts";
 import { emptyContent, type SessionRecord } from "./record.ts";
-import { dropData, endAll, taskOf, type Task } from "./state.ts";
+import { dropData, endAll, taskOf, type Task, type Unsettled } from "./state.ts";
 import { newSecret, type Secret } from "./token.ts";
 import type { CommitContext, Tracked } from "./tracker.ts";
 import { draftOf, isDataVerb, isEmpty, replay, type Draft, type Verb } from "./verbs.ts";
@@ -27,23 +34,23 @@ export function commitById(byId: ById, state: ByIdState, context: CommitContext)
   return id === undefined || state.log.length === 0 ? work() : byId.queue.run(id, work);
 }
 
+/** Each generator costs as much as what it does: those of what is rare are made when it happens. */
 function* committed(byId: ById, state: ByIdState, context: CommitContext): Steps<Tracked> {
   const end = (base: ByIdBase, reason: EndReason): Steps<void> => removed(byId, base, reason);
-  const settledNow = yield* settledAttempt(byId, state);
-  const ended = yield* endAll(state, end);
+  const settledNow = state.unsettled !== undefined && (yield* settledAttempt(byId, state, state.unsettled));
+  const ended = state.ended.length > 0;
+  if (ended) yield* endAll(state, end);
   if (context.failed) dropData(state);
   const step = yield* written(byId, state, context);
   if (step.owed !== undefined && state.base !== undefined) state.owed = { id: state.base.id, secret: step.owed };
-  yield* endAll(state, end);
-  return yield* told(byId, state, settledNow || ended ? "written" : step.outcome);
-}
-
-/** What the client must be told, once nothing can go wrong any more: it stays owed until then. */
-function* told(byId: ById, state: ByIdState, outcome: Tracked["outcome"]): Steps<Tracked> {
+  if (state.ended.length > 0) yield* endAll(state, end);
+  const outcome = settledNow || ended ? "written" : step.outcome;
+  // What the client must be told, once nothing can go wrong any more: it stays owed until then.
   const { base, owed } = state;
   state.owed = undefined;
   if (owed === undefined || owed.id !== base?.id) return { outcome };
-  return { outcome, token: yield* settled(byId.codec.write(owed.id, owed.secret)) };
+  const token = byId.codec.write(owed.id, owed.secret);
+  return { outcome, token: isPromise(token) ? yield* settled(token) : token };
 }
 
 function* written(byId: ById, state: ByIdState, context: CommitContext): Steps<Step> {
@@ -155,15 +162,17 @@ function begun(byId: ById, state: ByIdState, base: ByIdBase, task: Task): Step {
 function* updated(byId: ById, state: ByIdState, loaded: ByIdBase, task: Task, context: CommitContext): Steps<Step> {
   if (task.draft.rotated !== undefined) context.carrier.require();
   const version = newVersion();
-  const rotation = newSecret();
+  const rotation = task.draft.rotated === undefined ? undefined : newSecret();
   const deadline = byId.clock.now() + byId.timeout;
   let base = loaded;
   let { draft } = task;
   for (let tries = 1; ; tries++) {
-    const change = yield* changedSecrets(byId, state, base, draft, context, rotation);
+    const resting = draft.rotated === undefined ? restingSecrets(byId, base) : undefined;
+    const change = resting ?? (yield* changedSecrets(byId, state, base, draft, context, rotation));
     const next = nextBase(byId, base, contentsOf(base, draft), change, version);
     state.unsettled = { base: next, from: base, task, owed: change.change === "replaced" };
-    const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
+    const answer = byId.calls.update(keyOf(byId, base.id), next.stored, base.stored);
+    const outcome = isPromise(answer) ? yield* settled(answer) : answer;
     if (outcome === "ok") return accepted(byId, state, next, change, task);
     const fresh = outcome === "gone" ? "ended" : yield* freshBase(byId, base, version);
     if (fresh === "ours") return accepted(byId, state, next, change, task);
@@ -191,11 +200,11 @@ function* changedSecrets(
   base: ByIdBase,
   draft: Draft,
   { carrier }: CommitContext,
-  rotation: Secret,
+  rotation: Secret | undefined,
 ): Steps<SecretsChange> {
-  if (draft.rotated !== undefined && identity !== undefined) return anewSecrets(byId, base.record);
-  if (draft.rotated !== undefined) return yield* replacedSecrets(byId, base.record.generation, rotation);
-  return yield* maintainedSecrets(byId, base, { renews: carrier.renews });
+  if (draft.rotated === undefined) return yield* maintainedSecrets(byId, base, carrier);
+  if (identity !== undefined) return anewSecrets(byId, base.record);
+  return yield* replacedSecrets(byId, base.record.generation, rotation ?? newSecret());
 }
 
 /** A renewal, a touch or a first CSRF token in between is no conflict that anybody has to see (P13). */
@@ -258,13 +267,14 @@ function* pause({ clock }: ById, tries: number): Steps<void> {
 // --- writes whose outcome is unknown (P18) ------------------------------------------------------------------------------
 
 /**
- * Sends a write that the store did not answer once more, as it was: its version tells whether it was done. False when there
- * is none, or when it came to nothing. Throws a `ConflictError` when others have written since, so that nobody can tell.
+ * Sends a write that the store did not answer once more, as it was: its version tells whether it was done. False when it came
+ * to nothing. Throws a `ConflictError` when others have written since, so that nobody can tell.
  */
-function* settledAttempt(byId: ById, state: ByIdState): Steps<boolean> {
-  const { unsettled } = state;
-  if (unsettled === undefined) return false;
-  const { base, from, task, owed } = unsettled;
+function* settledAttempt(
+  byId: ById,
+  state: ByIdState,
+  { base, from, task, owed }: Unsettled<ByIdBase>,
+): Steps<boolean> {
   const outcome = from === undefined ? yield* recreated(byId, state, base) : yield* resent(byId, base, from);
   state.unsettled = undefined;
   if (outcome === "gone" && from === undefined) forgetAll(byId, state);

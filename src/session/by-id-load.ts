@@ -129,7 +129,7 @@ export function judge(
   const data = byId.shape.read(content.data);
   if (data === undefined) return { id, reason: "invalid-data" };
   if (data.migrated) byId.events.emit("migrated", { id, subject: content.subject });
-  const seen = { ...content, data: data.data };
+  const seen = data.data === content.data ? content : { ...content, data: data.data };
   const { migrated } = data;
   return { base: baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated }) };
 }

@@ -9,6 +9,7 @@ import { settled, type Steps } from "../internal/maybe-promise.ts";
 import { proofOf, type ById, type ByIdBase } from "./by-id.ts";
 import type { SessionRecord } from "./record.ts";
 import { nextSecret, type Secret } from "./token.ts";
+import type { Carrier } from "./tracker.ts";
 
 /** How old a load may be for its request to be told of a renewal, in milliseconds (P9). */
 export const FRESH = 5000;
@@ -25,23 +26,35 @@ export interface SecretsChange {
   readonly owed: Secret | undefined;
 }
 
+/** The secrets of a record to which nothing is due, as of nearly all; undefined when something may be. */
+export function restingSecrets(byId: ById, base: ByIdBase): SecretsChange | undefined {
+  const { record, proof } = base;
+  const rest = record.pending === undefined && (proof !== "current" || !renewalDue(byId, base));
+  return rest ? { secrets: record, change: undefined, owed: undefined } : undefined;
+}
+
 /** Confirms a pending secret that the client was seen with, or renews one that is old (P6, P9). */
-export function* maintainedSecrets(byId: ById, base: ByIdBase, { renews }: { renews: boolean }): Steps<SecretsChange> {
+export function* maintainedSecrets(
+  byId: ById,
+  base: ByIdBase,
+  carrier: Pick<Carrier, "renews">,
+): Steps<SecretsChange> {
   const { record, mine, secret } = base;
-  const { generation, verifier, pending, retired, secretSince } = record;
-  const secrets: Secrets = { generation, verifier, pending, retired, secretSince };
+  const { generation, verifier, pending } = record;
   const proof = proofOf(record, mine);
   if (proof === "pending") {
-    const confirmed = { generation, verifier: mine, pending: undefined, retired: { verifier, at: byId.clock.now() } };
-    return { secrets: { ...confirmed, secretSince: byId.clock.now() }, change: "confirmed", owed: undefined };
+    const now = byId.clock.now();
+    const retired = { verifier, at: now };
+    const secrets = { generation, verifier: mine, pending: undefined, retired, secretSince: now };
+    return { secrets, change: "confirmed", owed: undefined };
   }
-  const unchanged: SecretsChange = { secrets, change: undefined, owed: undefined };
-  if (proof !== "current" || !renews) return unchanged;
+  const unchanged: SecretsChange = { secrets: record, change: undefined, owed: undefined };
+  if (proof !== "current" || !carrier.renews) return unchanged;
   if (pending !== undefined) {
     if (byId.clock.now() - base.loadedAt > FRESH) return unchanged;
     return { ...unchanged, owed: yield* settled(nextSecret(secret, pending.nonce)) };
   }
-  return renewalDue(byId, base) ? yield* renewed(byId, secrets, secret) : unchanged;
+  return renewalDue(byId, base) ? yield* renewed(byId, record, secret) : unchanged;
 }
 
 /** Whether the secret of a signed-in session is old enough to be replaced (P9). */
@@ -53,11 +66,11 @@ export function renewalDue({ policy, clock }: ById, { record }: ByIdBase): boole
   );
 }
 
-function* renewed(byId: ById, secrets: Secrets, secret: Secret): Steps<SecretsChange> {
+function* renewed(byId: ById, before: Secrets, secret: Secret): Steps<SecretsChange> {
   const nonce = encodeBase64url(randomBytes(12));
   const owed = yield* settled(nextSecret(secret, nonce));
   const pending = { nonce, verifier: yield* settled(byId.codec.verifier(owed)) };
-  return { secrets: { ...secrets, pending }, change: "renewed", owed };
+  return { secrets: { ...before, pending }, change: "renewed", owed };
 }
 
 /** Replaces the secret, the old one dead at once (P11). `generation` is that of the record before. */

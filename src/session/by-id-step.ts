@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deepFreeze, isPlainObject } from "../internal/json.ts";
+import { isPlainObject } from "../internal/json.ts";
 import { baseOf, toStored, type ById, type ByIdBase } from "./by-id.ts";
 import type { SecretsChange } from "./by-id-secrets.ts";
 import type { Content, SessionRecord } from "./record.ts";
@@ -34,7 +34,8 @@ export interface Contents {
 /** What a draft says, and beside it what a newer server wrote and this one's schema left out: that is not ours to remove. */
 export function contentsOf(base: ByIdBase, draft: Draft): Contents {
   const seen = contentOf(draft);
-  return { seen, kept: draft.separate ? seen : { ...seen, data: withUnseen(base, seen.data) } };
+  const data = draft.separate ? seen.data : withUnseen(base, seen.data);
+  return { seen, kept: data === seen.data ? seen : { ...seen, data } };
 }
 
 /** What a draft says, without what it means for the secret. */
@@ -55,20 +56,33 @@ export function nextBase(
   byId: ById,
   base: ByIdBase,
   { seen, kept }: Contents,
-  change: SecretsChange,
+  { secrets, change, owed }: SecretsChange,
   version: string,
 ): ByIdBase {
   const now = byId.clock.now();
-  const record: SessionRecord = { content: kept, lastSeenAt: now, ...change.secrets };
+  const { generation, verifier, pending, retired, secretSince } = secrets;
+  const record: SessionRecord = {
+    content: kept,
+    generation,
+    verifier,
+    pending,
+    retired,
+    secretSince,
+    lastSeenAt: now,
+  };
   const stored = toStored(byId, record, version, now);
-  const next = { ...base, stored, record, content: seen, migrated: base.migrated && seen === base.content };
-  if (change.change !== "replaced" || change.owed === undefined) return baseOf(byId, next);
-  return baseOf(byId, { ...next, secret: change.owed, mine: record.verifier, proof: "current", outdated: false });
+  const migrated = base.migrated && seen === base.content;
+  const { id, secret, mine, proof, outdated } = base;
+  if (change !== "replaced" || owed === undefined) {
+    return baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated });
+  }
+  const own = { secret: owed, mine: record.verifier, proof: "current", outdated: false } as const;
+  return baseOf(byId, { id, stored, record, content: seen, migrated, ...own });
 }
 
 /** The store has it. What another subject's sign-in replaced is still to be ended (P16). */
 export function done({ read }: ById, state: ByIdState, base: ByIdBase, task: Task): void {
-  read?.set(base.stored, deepFreeze(base.record));
+  read?.set(base.stored, base.record);
   state.unsettled = undefined;
   const moved = task.draft.separate && state.identity === undefined;
   const replaced = state.incarnation === task.incarnation && moved ? state.base : undefined;

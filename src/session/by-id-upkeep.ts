@@ -16,7 +16,7 @@ import {
   type ById,
   type ByIdBase,
 } from "./by-id.ts";
-import { FRESH, maintainedSecrets, renewalDue, type SecretsChange } from "./by-id-secrets.ts";
+import { FRESH, maintainedSecrets, renewalDue, restingSecrets, type SecretsChange } from "./by-id-secrets.ts";
 import { done, nextBase, UNCHANGED, type ByIdState, type Step } from "./by-id-step.ts";
 import { nextExpiry, touchDue } from "./policy.ts";
 import type { Task } from "./state.ts";
@@ -42,16 +42,15 @@ export function* maintained(
   task: Task,
   { carrier }: CommitContext,
 ): Steps<Step> {
-  const how = { renews: carrier.renews };
-  const change = yield* maintainedSecrets(byId, base, how);
+  const change = restingSecrets(byId, base) ?? (yield* maintainedSecrets(byId, base, carrier));
   if (change.change !== undefined || outlives(byId, base)) {
     const next = nextBase(byId, base, { seen: base.content, kept: base.record.content }, change, newVersion());
-    return (yield* bestEffort(secretsWritten(byId, state, base, next, change, task, how))) ?? UNCHANGED;
+    return (yield* bestEffort(secretsWritten(byId, state, base, next, change, task, carrier))) ?? UNCHANGED;
   }
   if (isTouchDue(byId, base)) {
     if ((yield* bestEffort(touched(byId, state, base, task))) === false) return UNCHANGED;
   }
-  const owed = change.owed ?? (mayReissue(byId, base, how) ? base.secret : undefined);
+  const owed = change.owed ?? (mayReissue(byId, base, carrier) ? base.secret : undefined);
   if (owed === undefined || (yield* bestEffort(stillHolds(byId, base))) !== true) return UNCHANGED;
   if (change.owed === undefined) byId.events.emit("reissued", { id: base.id, subject: base.content.subject });
   return { outcome: "unchanged", owed };
@@ -87,7 +86,7 @@ function* secretsWritten(
   next: ByIdBase,
   { change, owed }: SecretsChange,
   task: Task,
-  how: { renews: boolean },
+  carrier: CommitContext["carrier"],
 ): Steps<Step> {
   const outcome = yield* settled(byId.calls.update(keyOf(byId, base.id), next.stored, base.stored));
   if (outcome === "ok") {
@@ -99,7 +98,7 @@ function* secretsWritten(
   if (change !== "renewed") return UNCHANGED;
   // Another request renewed first: its offer is ours too, so that both hand out the same next secret (P9).
   const fresh = outcome === "gone" ? undefined : rebased(byId, base, yield* settled(freshlyRead(byId, base)));
-  const theirs = fresh === undefined ? undefined : yield* maintainedSecrets(byId, fresh, how);
+  const theirs = fresh === undefined ? undefined : yield* maintainedSecrets(byId, fresh, carrier);
   return theirs === undefined || theirs.change !== undefined ? UNCHANGED : { outcome: "unchanged", owed: theirs.owed };
 }
 

@@ -8,7 +8,6 @@ import { encodeBase64url } from "../internal/base64url.ts";
 import { equalText, utf8 } from "../internal/bytes.ts";
 import type { Clock } from "../internal/clock.ts";
 import { randomBytes } from "../internal/crypto.ts";
-import { deepFreeze } from "../internal/json.ts";
 import type { MaybePromise, Steps } from "../internal/maybe-promise.ts";
 import type { SerialQueue } from "../internal/serial-queue.ts";
 import type { StoredRecord } from "../store/store.ts";
@@ -87,18 +86,21 @@ export function subjectKeyOf({ prefix }: { readonly prefix: string }, subject: s
 /** A record in the form that a store keeps. */
 export function toStored(byId: ById, record: SessionRecord, version: string, now: number): StoredRecord {
   const { content } = record;
-  const stored = { version, expiresAt: nextExpiry(byId.policy, content, now), value: writeRecord(record) };
-  return content.subject === undefined ? stored : { ...stored, subject: subjectKeyOf(byId, content.subject) };
+  const expiresAt = nextExpiry(byId.policy, content, now);
+  const value = writeRecord(record);
+  // Frozen: what nobody can change a store in memory need not copy.
+  if (content.subject === undefined) return Object.freeze({ version, expiresAt, value });
+  return Object.freeze({ version, expiresAt, value, subject: subjectKeyOf(byId, content.subject) });
 }
 
-/** The record in what a store keeps, frozen; undefined when it cannot be read. */
+/** The record in what a store keeps; undefined when it cannot be read. */
 export function fromStored({ prefix, read }: ById, stored: StoredRecord): SessionRecord | undefined {
   const known = read?.get(stored);
   if (known !== undefined) return known;
   const { subject, value } = stored;
   if (subject !== undefined && !subject.startsWith(prefix)) return undefined;
   const record = readRecord(value, subject?.slice(prefix.length));
-  if (record !== undefined) read?.set(stored, deepFreeze(record));
+  if (record !== undefined) read?.set(stored, record);
   return record;
 }
 
@@ -128,9 +130,17 @@ export function baseOf(
   byId: ById,
   found: Pick<ByIdBase, "id" | "stored" | "record" | "content" | "migrated" | "secret" | "mine" | "proof" | "outdated">,
 ): ByIdBase {
-  const { stored, record, content } = found;
+  const { id, stored, record, content, migrated, secret, mine, proof, outdated } = found;
   return {
-    ...found,
+    id,
+    stored,
+    record,
+    content,
+    migrated,
+    secret,
+    mine,
+    proof,
+    outdated,
     expiresAt: Math.min(stored.expiresAt, absoluteEnd(byId.policy, content)),
     lastSeenAt: Math.max(record.lastSeenAt, touchedAt(byId.policy, content, stored.expiresAt) ?? 0),
     loadedAt: byId.clock.now(),

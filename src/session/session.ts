@@ -5,7 +5,7 @@
  */
 import { encodeBase64url } from "../internal/base64url.ts";
 import { randomBytes } from "../internal/crypto.ts";
-import { copyJson, deepFreeze, type JsonValue } from "../internal/json.ts";
+import { deepFreeze, frozenJson, type JsonValue } from "../internal/json.ts";
 import type { Clock } from "../internal/clock.ts";
 import { headersSent, type CommitOutcome } from "./exchange.ts";
 import { nextExpiry, touchDue, type Policy } from "./policy.ts";
@@ -125,14 +125,15 @@ export class Session<Data extends object> {
   /** Replaces the data. Throws `SessionError` (`ERR_SESSION_INVALID_DATA`) when the schema refuses it. */
   set(data: DeepReadonly<Data>): void {
     this.#write();
-    this.#change(this.#host.shape.accept(data));
+    this.#change(this.#host.shape.accept(data, this.#state.draft.data));
   }
 
   /** Changes some keys and leaves the others; `undefined` removes a key. Throws as `set` does. */
   patch(changes: { readonly [Key in keyof Data]?: DeepReadonly<Data[Key]> | undefined }): void {
     this.#write();
-    const { data } = apply(this.#state.draft, patchVerb(changes as Readonly<Record<string, unknown>>));
-    this.#change(this.#host.shape.accept(data));
+    const { draft } = this.#state;
+    const { data } = apply(draft, patchVerb(changes as Readonly<Record<string, unknown>>));
+    this.#change(this.#host.shape.accept(data, draft.data));
   }
 
   /**
@@ -145,7 +146,7 @@ export class Session<Data extends object> {
     const { shape } = this.#host;
     this.#do({
       kind: "update",
-      change: (data) => shape.accept(change(deepFreeze(data) as DeepReadonly<Data> | undefined)),
+      change: (data) => shape.accept(change(deepFreeze(data) as DeepReadonly<Data> | undefined), data),
     });
   }
 
@@ -178,7 +179,7 @@ export class Session<Data extends object> {
     if (typeof name !== "string") throw new TypeError("the name of a flash message must be a string");
     this.#keepsMoreThanData("flash");
     this.#write();
-    const entry = { id: encodeBase64url(randomBytes(6)), name, value: deepFreeze(copyJson(value, "a flash message")) };
+    const entry = { id: encodeBase64url(randomBytes(6)), name, value: frozenJson(value, "a flash message") };
     this.#do({ kind: "flash", entry });
   }
 

@@ -5,7 +5,7 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { SessionError } from "../errors.ts";
-import { copyJson, deepFreeze } from "../internal/json.ts";
+import { copyJson, deepFreeze, frozenJson } from "../internal/json.ts";
 import { isPromise } from "../internal/maybe-promise.ts";
 
 /** Data that was read, as the handler may see it. */
@@ -18,10 +18,10 @@ export interface ReadData {
 /** What data of a definition must look like. */
 export interface Shape {
   /**
-   * What is kept of a value that the application hands in: checked, and a frozen copy of its own (P19). Throws a
-   * `SessionError` when the schema refuses it, a `TypeError` when it would not survive JSON.
+   * What is kept of a value that the application hands in: checked, and a frozen copy of its own (P19). `known` is what was
+   * kept before. Throws a `SessionError` when the schema refuses it, a `TypeError` when it would not survive JSON.
    */
-  accept(value: unknown): unknown;
+  accept(value: unknown, known?: unknown): unknown;
   /** Data from a store or a token; undefined when it does not fit, and `migrate` did not help. Never throws. */
   read(data: unknown): ReadData | undefined;
 }
@@ -31,10 +31,10 @@ export function shapeOf(schema: StandardSchemaV1 | undefined, migrate: ((old: un
   const check = schema === undefined ? checkObject : (value: unknown) => checkSchema(schema, value);
 
   return {
-    accept(value) {
+    accept(value, known) {
       const checked = check(value);
       if ("issues" in checked) throw refused(checked.issues);
-      const copy = deepFreeze(copyJson(checked.value, "session data"));
+      const copy = frozenJson(checked.value, "session data", known);
       // Without a schema the copy is what was checked; with one, reading it back must find what writing it left (P17).
       if (schema !== undefined && "issues" in check(copy)) {
         throw new TypeError(

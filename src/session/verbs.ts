@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyJson, deepFreeze, isPlainObject, sameJson } from "../internal/json.ts";
+import { frozenJson, isPlainObject, sameJson } from "../internal/json.ts";
 import { emptyContent, type Content, type FlashEntry } from "./record.ts";
 
 /** One thing that a request did. */
@@ -93,7 +93,7 @@ export function difference(before: unknown, after: unknown): Verb {
 /** What a `patch()` of an application does: `undefined` removes a key (P12). */
 export function patchVerb(patch: Readonly<Record<string, unknown>>): Verb {
   const removed = Object.keys(patch).filter((key) => patch[key] === undefined && key !== "__proto__");
-  const changed = deepFreeze(copyJson(patch, "session data")) as Readonly<Record<string, unknown>>;
+  const changed = frozenJson(patch, "session data") as Readonly<Record<string, unknown>>;
   return { kind: "patch", changed, removed };
 }
 

@@ -194,7 +194,9 @@ function pageOf(table: MemoryTable, prefix: string, { cursor, limit }: PageReque
   return { records };
 }
 
-/** A copy that nobody can change, neither who gave the record nor who is given it: so reading needs no copy. */
-function frozen({ version, expiresAt, subject, value }: StoredRecord): StoredRecord {
+/** What nobody can change, neither who gave the record nor who is given it, so that reading needs no copy. */
+function frozen(record: StoredRecord): StoredRecord {
+  if (Object.isFrozen(record)) return record;
+  const { version, expiresAt, subject, value } = record;
   return Object.freeze(subject === undefined ? { version, expiresAt, value } : { version, expiresAt, value, subject });
 }

@@ -64,7 +64,7 @@ const OPTIONS: Readonly<Record<Kind, (counters: Counters) => Omit<SessionOptions
 
 // --- what is counted ----------------------------------------------------------------------------------------------------
 
-type Verbs = Pick<SessionStore, "create" | "read" | "update" | "touch" | "delete">;
+type Verbs = Pick<SessionStore, "create" | "read" | "update" | "touch" | "delete" | "returnsSame">;
 
 function counted(store: Verbs, counters: Counters): SessionStore {
   const count = <A extends readonly unknown[], R>(verb: (...args: A) => R) => {
@@ -73,8 +73,9 @@ function counted(store: Verbs, counters: Counters): SessionStore {
       return verb(...args);
     };
   };
-  const { create, read, update, touch, delete: remove } = store;
+  const { create, read, update, touch, delete: remove, returnsSame = false } = store;
   return {
+    returnsSame,
     create: count(create),
     read: count(read),
     update: count(update),
