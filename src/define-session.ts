@@ -13,7 +13,7 @@ import type { Protection, Protector } from "./protection/protection.ts";
 import { seal } from "./protection/seal.ts";
 import { tokenMac } from "./protection/token-mac.ts";
 import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
-import { trackByValue } from "./session/by-value.ts";
+import { readTokens, trackByValue } from "./session/by-value.ts";
 import { WHOLE } from "./session/envelope.ts";
 import { sessionEvents, type Events } from "./session/events.ts";
 import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
@@ -252,7 +252,7 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
     concurrency,
     onReplay,
     timeout,
-    read: store.returnsSame === true && options.schema === undefined ? new WeakMap() : undefined,
+    remembers: store.returnsSame === true && options.schema === undefined,
   };
   const tracker = trackById(byId);
   const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
@@ -282,8 +282,10 @@ function byValueParts(options: SessionOptions): ManagerParts {
   const revocation = revocationOf(options, common);
   const newId = idGenerator(generateId);
   const envelope = codec === undefined ? WHOLE : dataOnly(codec, newId);
-  const read = options.schema === undefined && options.codec === undefined ? new WeakMap() : undefined;
-  const byValue = { ...common, protector: protector("session"), idle, revocation, envelope, read, newId };
+  const main = protector("session");
+  const remembers = main.returnsSame === true && options.schema === undefined && codec === undefined;
+  const read = remembers ? readTokens() : undefined;
+  const byValue = { ...common, protector: main, idle, revocation, envelope, read, newId };
   const tracker = trackByValue(byValue);
   const more = {
     kept: "by value",

@@ -13,7 +13,7 @@ export const TAG_BYTES = 16;
 
 /** Authenticated encryption of texts under one key. */
 export interface AesGcm {
-  /** Ciphertext ‖ tag. `iv` must never come twice. */
+  /** What is associated ‖ ciphertext ‖ tag. `iv` must never come twice. */
   encrypt(iv: Uint8Array, associated: Uint8Array, text: string): MaybePromise<Uint8Array<ArrayBuffer>>;
   /** The text of ciphertext ‖ tag; undefined unless all three are what they were. */
   decrypt(iv: Uint8Array, associated: Uint8Array, sealed: Uint8Array): MaybePromise<string | undefined>;
@@ -57,7 +57,7 @@ function aesGcmOfNode({ createCipheriv, createDecipheriv, createSecretKey }: Nod
       cipher.setAAD(associated);
       const ciphertext = cipher.update(text, "utf8");
       cipher.final();
-      return concat(ciphertext, cipher.getAuthTag());
+      return concat(associated, ciphertext, cipher.getAuthTag());
     },
     decrypt(iv, associated, sealed) {
       const tagAt = sealed.length - TAG_BYTES;
@@ -87,7 +87,8 @@ function aesGcmOfWeb(key: Uint8Array): AesGcm {
   });
   return {
     async encrypt(iv, associated, text) {
-      return new Uint8Array(await subtle.encrypt(how(iv, associated), await imported, utf8(text)));
+      const sealed = await subtle.encrypt(how(iv, associated), await imported, utf8(text));
+      return concat(associated, new Uint8Array(sealed));
     },
     async decrypt(iv, associated, sealed) {
       const secret = await imported;

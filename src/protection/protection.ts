@@ -29,6 +29,8 @@ export interface Unprotected {
 
 /** A protection in the service of one definition and purpose. */
 export interface Protector {
+  /** Whether a token that was opened is remembered, and brings the very same object again. Default false. */
+  readonly returnsSame?: boolean;
   /** Turns a text into a token of characters that are safe in a cookie and a header: `A-Z a-z 0-9 - _ .` */
   protect(text: string): MaybePromise<string>;
   /** The text of a token; undefined for anything that {@link protect} did not make with a key still in the ring. Never throws. */

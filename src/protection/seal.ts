@@ -13,7 +13,7 @@ import { boundedCache } from "../internal/bounded-cache.ts";
 import { concat, equalBytes } from "../internal/bytes.ts";
 import { nodeCrypto, randomBytes } from "../internal/crypto.ts";
 import { checkNames } from "../internal/option-names.ts";
-import { run, settled, type Steps } from "../internal/maybe-promise.ts";
+import { chain, isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import { aesGcm, TAG_BYTES, type AesGcm, type PrepareAesGcm } from "./aes-gcm.ts";
 import { derivationInfo, openedTokens, ringFor } from "./derived-keys.ts";
 import { keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
@@ -96,7 +96,8 @@ export function sealWith(parts: SealParts, options: SealOptions = {}): Protectio
     bind(context) {
       const ring = ringFor("seal", own, context);
       const derive = derivation(context);
-      return { protect: sealer(ring, derive, context, parts), unprotect: unsealer(ring, derive, limit, parts) };
+      const protect = sealer(ring, derive, context, parts);
+      return { returnsSame: limit > 0, protect, unprotect: unsealer(ring, derive, limit, parts) };
     },
   };
 }
@@ -150,15 +151,21 @@ function sealer(ring: KeyRing, derive: Derive, context: ProtectionContext, parts
     return epoch;
   }
 
-  function* sealText(text: string): Steps<string> {
-    const current = yield* epochOf(yield* settled(ring.current()));
+  function sealed(current: Epoch, text: string): MaybePromise<string> {
     current.seals++;
     const iv = parts.random(IV_BYTES);
-    const front = concat(current.head, iv);
-    return encodeBase64url(concat(front, yield* settled(current.cipher.encrypt(iv, front, text))));
+    return chain(current.cipher.encrypt(iv, concat(current.head, iv), text), encodeBase64url);
   }
 
-  return (text) => run(sealText(text));
+  function* sealedLater(text: string): Steps<string> {
+    return yield* settled(sealed(yield* epochOf(yield* settled(ring.current())), text));
+  }
+
+  return (text) => {
+    const key = ring.current();
+    const there = isPromise(key) ? undefined : running(key, context.now());
+    return there === undefined ? run(sealedLater(text)) : sealed(there, text);
+  };
 }
 
 // --- opening ------------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ export function signWith(engine: Primitives["hmac"], options: SignOptions = {}):
     bind(context) {
       const ring = ringFor("sign", own, context);
       const trailerOf = trailers(ring, context, algorithm, engine);
-      return { protect: signer(ring, trailerOf), unprotect: verifier(ring, trailerOf) };
+      return { returnsSame: true, protect: signer(ring, trailerOf), unprotect: verifier(ring, trailerOf) };
     },
   };
 }

@@ -104,7 +104,7 @@ function* created(byId: ById, state: ByIdState, task: Task, context: CommitConte
   const stored = toStored(byId, record, newVersion(), now);
   for (let tries = 0; tries < 3; tries++) {
     const id = identity?.id ?? state.id ?? byId.codec.newId();
-    const kept = { id, stored, record, content, migrated: false, secret, mine, outdated: false };
+    const kept = { id, stored, record, content, migrated: false, secret, mine, outdated: false, memo: undefined };
     const base = baseOf(byId, { ...kept, proof: "current" });
     state.unsettled = { base, from: undefined, task, owed: true };
     if (yield* creates(byId, base)) return begun(byId, state, base, task);

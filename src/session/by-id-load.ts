@@ -10,7 +10,7 @@ import type { RejectionReason } from "./events.ts";
 import type { Exchange } from "./exchange.ts";
 import { absoluteEnd } from "./policy.ts";
 import type { Loaded } from "./tracker.ts";
-import type { ParsedToken } from "./token.ts";
+import type { OpenedToken, ParsedToken } from "./token.ts";
 
 /** How long a renewed secret is still accepted after its successor was first seen, in milliseconds (P6). */
 const GRACE = 30_000;
@@ -107,13 +107,13 @@ function* judged(byId: ById, token: ParsedToken, exchange: Exchange): Steps<Verd
 /** What a record is to the holder of a token: a session, or the reason why not. */
 export function judge(
   byId: ById,
-  { id, secret, outdated }: ParsedToken,
+  { id, secret, outdated, memo }: ParsedToken & Pick<OpenedToken, "memo">,
   mine: string,
   exchange: Exchange,
   stored: StoredRecord | undefined,
 ): Verdict {
   if (stored === undefined) return { id, reason: "unknown" };
-  const record = fromStored(byId, stored);
+  const record = fromStored(byId, stored, memo);
   if (record === undefined) return { id, reason: "corrupt" };
   const { content, retired, secretSince } = record;
   if (absoluteEnd(byId.policy, content) <= byId.clock.now()) return { id, reason: "expired" };
@@ -131,5 +131,5 @@ export function judge(
   if (data.migrated) byId.events.emit("migrated", { id, subject: content.subject });
   const seen = data.data === content.data ? content : { ...content, data: data.data };
   const { migrated } = data;
-  return { base: baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated }) };
+  return { base: baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated, memo }) };
 }

@@ -34,11 +34,7 @@ export function restingSecrets(byId: ById, base: ByIdBase): SecretsChange | unde
 }
 
 /** Confirms a pending secret that the client was seen with, or renews one that is old (P6, P9). */
-export function* maintainedSecrets(
-  byId: ById,
-  base: ByIdBase,
-  carrier: Pick<Carrier, "renews">,
-): Steps<SecretsChange> {
+export function* maintainedSecrets(byId: ById, base: ByIdBase, carrier: Pick<Carrier, "renews">): Steps<SecretsChange> {
   const { record, mine, secret } = base;
   const { generation, verifier, pending } = record;
   const proof = proofOf(record, mine);

@@ -4,7 +4,7 @@
  * @module
  */
 import { isPlainObject } from "../internal/json.ts";
-import { baseOf, toStored, type ById, type ByIdBase } from "./by-id.ts";
+import { baseOf, memorise, toStored, type ById, type ByIdBase } from "./by-id.ts";
 import type { SecretsChange } from "./by-id-secrets.ts";
 import type { Content, SessionRecord } from "./record.ts";
 import { settle, type SessionState, type Task } from "./state.ts";
@@ -72,17 +72,17 @@ export function nextBase(
   };
   const stored = toStored(byId, record, version, now);
   const migrated = base.migrated && seen === base.content;
-  const { id, secret, mine, proof, outdated } = base;
+  const { id, secret, mine, proof, outdated, memo } = base;
   if (change !== "replaced" || owed === undefined) {
-    return baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated });
+    return baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated, memo });
   }
-  const own = { secret: owed, mine: record.verifier, proof: "current", outdated: false } as const;
+  const own = { secret: owed, mine: record.verifier, proof: "current", outdated: false, memo: undefined } as const;
   return baseOf(byId, { id, stored, record, content: seen, migrated, ...own });
 }
 
 /** The store has it. What another subject's sign-in replaced is still to be ended (P16). */
-export function done({ read }: ById, state: ByIdState, base: ByIdBase, task: Task): void {
-  read?.set(base.stored, base.record);
+export function done(byId: ById, state: ByIdState, base: ByIdBase, task: Task): void {
+  memorise(byId, base.memo, base.stored, base.record);
   state.unsettled = undefined;
   const moved = task.draft.separate && state.identity === undefined;
   const replaced = state.incarnation === task.incarnation && moved ? state.base : undefined;

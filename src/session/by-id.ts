@@ -13,7 +13,7 @@ import type { SerialQueue } from "../internal/serial-queue.ts";
 import type { StoredRecord } from "../store/store.ts";
 import type { Events } from "./events.ts";
 import { absoluteEnd, nextExpiry, touchedAt, type Policy } from "./policy.ts";
-import { readRecord, writeRecord, type SessionRecord } from "./record.ts";
+import { readRecord, writeRecord, type RecordMemo, type SessionRecord } from "./record.ts";
 import type { Shape } from "./shape.ts";
 import type { Base } from "./state.ts";
 import type { StoreCalls } from "./store-calls.ts";
@@ -42,10 +42,10 @@ export interface ById {
   /** How long a commit goes on trying, in milliseconds. */
   readonly timeout: number;
   /**
-   * What was read of records that the store hands out again, for as long as it does. Not where there is a schema: some change
-   * what they are given to check.
+   * Whether the store hands out the same object again, so that what was read of it is remembered. Not where there is a schema:
+   * some change what they are given to check.
    */
-  readonly read: WeakMap<StoredRecord, SessionRecord> | undefined;
+  readonly remembers: boolean;
 }
 
 /** Which of a record's secrets a request came with (P6). */
@@ -66,6 +66,8 @@ export interface ByIdBase extends Base {
   /** Whether the token should be issued again under the current key. */
   readonly outdated: boolean;
   readonly loadedAt: number;
+  /** See `OpenedToken.memo`. */
+  readonly memo: RecordMemo | undefined;
 }
 
 /** What the keys of a definition begin with: definitions never share records, nor do audiences. */
@@ -94,14 +96,28 @@ export function toStored(byId: ById, record: SessionRecord, version: string, now
 }
 
 /** The record in what a store keeps; undefined when it cannot be read. */
-export function fromStored({ prefix, read }: ById, stored: StoredRecord): SessionRecord | undefined {
-  const known = read?.get(stored);
-  if (known !== undefined) return known;
+export function fromStored(byId: ById, stored: StoredRecord, memo?: RecordMemo): SessionRecord | undefined {
+  if (memo?.stored === stored) return memo.record;
   const { subject, value } = stored;
-  if (subject !== undefined && !subject.startsWith(prefix)) return undefined;
-  const record = readRecord(value, subject?.slice(prefix.length));
-  if (record !== undefined) read?.set(stored, record);
+  if (subject !== undefined && !subject.startsWith(byId.prefix)) return undefined;
+  const record = readRecord(value, subject?.slice(byId.prefix.length));
+  if (record !== undefined) memorise(byId, memo, stored, record);
   return record;
+}
+
+/** Of large sessions those of many clients would fill the memory. */
+const LONGEST_REMEMBERED = 16_384;
+
+/** Remembers what a record says. */
+export function memorise(
+  { remembers }: ById,
+  memo: RecordMemo | undefined,
+  stored: StoredRecord,
+  record: SessionRecord,
+): void {
+  if (memo === undefined || !remembers || stored.value.length > LONGEST_REMEMBERED) return;
+  memo.stored = stored;
+  memo.record = record;
 }
 
 const VERSION_LENGTH = 12;
@@ -128,9 +144,9 @@ export function newVersion(): string {
 /** What a request holds once it has proved its right to a record. */
 export function baseOf(
   byId: ById,
-  found: Pick<ByIdBase, "id" | "stored" | "record" | "content" | "migrated" | "secret" | "mine" | "proof" | "outdated">,
+  found: Pick<ByIdBase, Exclude<keyof ByIdBase, "expiresAt" | "lastSeenAt" | "loadedAt">>,
 ): ByIdBase {
-  const { id, stored, record, content, migrated, secret, mine, proof, outdated } = found;
+  const { id, stored, record, content, migrated, secret, mine, proof, outdated, memo } = found;
   return {
     id,
     stored,
@@ -144,6 +160,7 @@ export function baseOf(
     expiresAt: Math.min(stored.expiresAt, absoluteEnd(byId.policy, content)),
     lastSeenAt: Math.max(record.lastSeenAt, touchedAt(byId.policy, content, stored.expiresAt) ?? 0),
     loadedAt: byId.clock.now(),
+    memo,
   };
 }
 

@@ -4,8 +4,8 @@
  *
  * @module
  */
+import { boundedCache, type BoundedCache } from "../internal/bounded-cache.ts";
 import type { Clock } from "../internal/clock.ts";
-import { deepFreeze } from "../internal/json.ts";
 import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import type { Protector, Unprotected } from "../protection/protection.ts";
 import type { BoundTransport } from "../transport/transport.ts";
@@ -20,6 +20,12 @@ import { dropData, endAll, settle, taskOf, type Base, type SessionState, type Ta
 import type { CommitContext, Loaded, Tracked, Tracker } from "./tracker.ts";
 import { isDataVerb, isEmpty, type Draft } from "./verbs.ts";
 
+/** What keeps the idle clock of sessions by value. */
+interface IdleClock {
+  readonly protector: Protector;
+  readonly transport: BoundTransport;
+}
+
 /** Everything that keeping sessions by value needs. */
 export interface ByValue {
   readonly clock: Clock;
@@ -28,13 +34,30 @@ export interface ByValue {
   readonly events: Events;
   readonly protector: Protector;
   /** The idle clock, when there is one: its own seal and its own place beside the token, so that a read rewrites no data. */
-  readonly idle: { readonly protector: Protector; readonly transport: BoundTransport } | undefined;
+  readonly idle: IdleClock | undefined;
   readonly revocation: Revocation | undefined;
   /** What a token says, before it is protected. */
   readonly envelope: Envelope;
-  /** What was read of tokens that the protector opens to the same object again. Not where there is a schema or a codec. */
-  readonly read: WeakMap<Unprotected, Payload> | undefined;
+  /**
+   * What was read of tokens that the protector opens to the same object again, by token. Not where there is a schema, which
+   * may change what it is given, or a codec.
+   */
+  readonly read: BoundedCache<string, ReadToken> | undefined;
   newId(): string;
+}
+
+/** What was read of a token. */
+export interface ReadToken {
+  readonly opened: Unprotected;
+  readonly payload: Payload;
+}
+
+/** How many tokens' payloads are remembered: as many as protections remember tokens. */
+const MOST_READ = 1024;
+
+/** Remembers what was read of tokens. */
+export function readTokens(): BoundedCache<string, ReadToken> {
+  return boundedCache(MOST_READ);
 }
 
 /** A session by value, as it came or was last issued. */
@@ -72,7 +95,7 @@ function load(byValue: ByValue, tokens: readonly string[], exchange: Exchange): 
   const opened = tokens.length === 1 && idle === undefined && revocation === undefined;
   const only = opened ? protector.unprotect(tokens[0] as string) : undefined;
   if (!opened || isPromise(only)) return run(loaded(byValue, tokens, exchange));
-  const payload = payloadOf(byValue, only);
+  const payload = payloadOf(byValue, tokens[0] as string, only);
   const verdict = "reason" in payload ? payload : admitted(byValue, payload, only?.outdated === true, undefined);
   return "base" in verdict ? verdict : refused(byValue, [verdict]);
 }
@@ -103,7 +126,7 @@ function strongest(refusals: readonly Refusal[]): RejectionReason | undefined {
 function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Verdict> {
   const { idle, revocation, clock } = byValue;
   const opened = yield* settled(byValue.protector.unprotect(token));
-  const payload = payloadOf(byValue, opened);
+  const payload = payloadOf(byValue, token, opened);
   if ("reason" in payload) return payload;
   const { id, content, epoch } = payload;
   const seenAt = idle === undefined ? undefined : yield* lastSeen(idle, payload, exchange);
@@ -115,13 +138,17 @@ function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Ver
 }
 
 /** What an opened token says. */
-function payloadOf({ envelope, clock, read }: ByValue, opened: Unprotected | undefined): Payload | Refusal {
+function payloadOf(
+  { envelope, clock, read }: ByValue,
+  token: string,
+  opened: Unprotected | undefined,
+): Payload | Refusal {
   if (opened === undefined) return { reason: "forged" };
-  const known = read?.get(opened);
-  if (known !== undefined) return known;
+  const known = read?.get(token);
+  if (known?.opened === opened) return known.payload;
   const payload = envelope.read(opened.text, clock.now());
   if (payload === undefined) return { reason: "corrupt" };
-  read?.set(opened, deepFreeze(payload));
+  read?.set(token, { opened, payload });
   return payload;
 }
 
@@ -139,7 +166,7 @@ function admitted(byValue: ByValue, payload: Payload, outdated: boolean, seenAt:
   if (data === undefined) return { id, reason: "invalid-data" };
   if (data.migrated) byValue.events.emit("migrated", { id, subject: content.subject });
   const lastSeenAt = seenAt ?? issuedAt;
-  const seen = { ...content, data: data.data };
+  const seen = data.data === content.data ? content : { ...content, data: data.data };
   return { base: { id, content: seen, expiresAt, lastSeenAt, epoch, outdated, seenAt, loadedAt: now } };
 }
 
@@ -147,7 +174,7 @@ function admitted(byValue: ByValue, payload: Payload, outdated: boolean, seenAt:
  * When the session was last used: when its token was issued, or as its idle clocks say, the latest of those that are ours. A
  * late answer may have put the clock of another session in the place of ours; that must not end one that was just begun.
  */
-function* lastSeen(idle: NonNullable<ByValue["idle"]>, { id, issuedAt }: Payload, { view }: Exchange): Steps<number> {
+function* lastSeen(idle: IdleClock, { id, issuedAt }: Payload, { view }: Exchange): Steps<number> {
   let latest = issuedAt;
   for (const token of idle.transport.read(view)) {
     const opened = yield* settled(idle.protector.unprotect(token));
@@ -160,7 +187,7 @@ function* lastSeen(idle: NonNullable<ByValue["idle"]>, { id, issuedAt }: Payload
 // --- committing ---------------------------------------------------------------------------------------------------------
 
 function* committed(byValue: ByValue, state: State, { carrier, failed, fits }: CommitContext): Steps<Tracked> {
-  const destroyed = yield* endAll(state, (ending) => ended(byValue, ending));
+  const destroyed = state.ended.length > 0 && (yield* endAll(state, (ending) => ended(byValue, ending)));
   if (failed) dropData(state);
   const { base } = state;
   const task = taskOf(state);
@@ -189,11 +216,10 @@ function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext
   const now = byValue.clock.now();
   const anew = base === undefined || draft.rotated !== undefined;
   const id = anew ? (state.id ?? byValue.newId()) : base.id;
-  const epoch = yield* epochOf(byValue, base, draft);
-  const token = yield* settled(
-    byValue.protector.protect(byValue.envelope.write({ id, issuedAt: now, content: draft, epoch })),
-  );
-  const idleToken = yield* idleTokenOf(byValue, id, now);
+  const epoch = byValue.revocation === undefined ? undefined : yield* epochOf(byValue.revocation, base, draft);
+  const sealed = byValue.protector.protect(byValue.envelope.write({ id, issuedAt: now, content: draft, epoch }));
+  const token = isPromise(sealed) ? yield* settled(sealed) : sealed;
+  const idleToken = byValue.idle === undefined ? undefined : yield* idleTokenOf(byValue.idle, id, now);
   fits(token);
   // The token that this one replaces is ended last: should anything fail, nothing goes out and the old one still holds.
   if (anew && base !== undefined) yield* endedEarly(byValue, base);
@@ -209,8 +235,8 @@ function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext
   return { outcome: "written", token, idleToken };
 }
 
-function* epochOf({ revocation }: ByValue, base: ByValueBase | undefined, draft: Draft): Steps<string | undefined> {
-  if (revocation === undefined || draft.subject === undefined) return undefined;
+function* epochOf(revocation: Revocation, base: ByValueBase | undefined, draft: Draft): Steps<string | undefined> {
+  if (draft.subject === undefined) return undefined;
   return draft.rotated === "authenticated" || base === undefined ? yield* revocation.epoch(draft.subject) : base.epoch;
 }
 
@@ -221,7 +247,6 @@ function announce({ events }: ByValue, base: Base | undefined, { draft, log }: T
   if (base !== undefined && log.some(isDataVerb)) events.emit("updated", detail);
 }
 
-/** What a request that only looked may still send: the token under the current key, the idle clock (P22). */
 /** Whether there is nothing to write and nothing to say, as after nearly every read. */
 function isQuiet({ policy, clock }: ByValue, { base, log, ended: endings }: State): boolean {
   if (log.length + endings.length > 0) return false;
@@ -232,6 +257,7 @@ function isIdleDue({ idle }: Policy, { seenAt }: ByValueBase, now: number): bool
   return idle !== undefined && seenAt !== undefined && now - seenAt >= idle / 10;
 }
 
+/** What a request that only looked may still send: the token under the current key, the idle clock (P22). */
 function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
   const { policy, clock, events } = byValue;
   const now = clock.now();
@@ -244,9 +270,10 @@ function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
   }
   const due = isIdleDue(policy, base, now);
   if (due) events.emit("touched", detail);
-  return { outcome: "unchanged", token, idleToken: due ? yield* idleTokenOf(byValue, base.id, now) : undefined };
+  const idleToken = due && byValue.idle !== undefined ? yield* idleTokenOf(byValue.idle, base.id, now) : undefined;
+  return { outcome: "unchanged", token, idleToken };
 }
 
-function* idleTokenOf({ idle }: ByValue, id: string, now: number): Steps<string | undefined> {
-  return idle === undefined ? undefined : yield* settled(idle.protector.protect(idleTextOf(id, now)));
+function* idleTokenOf({ protector }: IdleClock, id: string, now: number): Steps<string> {
+  return yield* settled(protector.protect(idleTextOf(id, now)));
 }

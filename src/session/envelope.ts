@@ -42,22 +42,14 @@ interface Written {
 
 function textOf({ id, issuedAt, content, epoch }: Payload): string {
   const { data, flash, subject, level, createdAt, authenticatedAt, csrf } = content;
-  const f =
-    flash.length === 0
-      ? undefined
-      : flash.map(({ id: at, name, value }): [string, string, unknown] => [at, name, value]);
-  const written: Written = {
-    i: id,
-    t: issuedAt,
-    c: createdAt,
-    a: authenticatedAt,
-    u: subject,
-    k: level,
-    e: epoch,
-    x: csrf,
-    f,
-    d: data,
-  };
+  const written: Written = { i: id, t: issuedAt, c: createdAt };
+  if (authenticatedAt !== undefined) written.a = authenticatedAt;
+  if (subject !== undefined) written.u = subject;
+  if (level !== undefined) written.k = level;
+  if (epoch !== undefined) written.e = epoch;
+  if (csrf !== undefined) written.x = csrf;
+  if (flash.length > 0) written.f = flash.map(({ id: at, name, value }) => [at, name, value]);
+  if (data !== undefined) written.d = data;
   return JSON.stringify(written);
 }
 

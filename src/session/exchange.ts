@@ -230,11 +230,12 @@ export class Exchange {
   owed(): readonly HeaderEdit[] {
     const [only] = this.#entries;
     const isOnly = only !== undefined && this.#entries.length === 1 && this.#always.length === 0;
-    if (isOnly && only.edits.length === 0 && !isPromise(only.loading) && only.loading.always === undefined) {
-      return varying(only.manager.vary);
+    if (isOnly && !isPromise(only.loading) && only.loading.always === undefined) {
+      const vary = varying(only.manager.vary);
+      return only.edits.length === 0 ? vary : [...only.edits, NOT_STORED, ...vary];
     }
     const edits = this.#entries.flatMap((entry) => entry.edits);
-    if (edits.length > 0) edits.push({ name: "Cache-Control", value: "no-store", mode: "set" });
+    if (edits.length > 0) edits.push(NOT_STORED);
     for (const { manager, loading } of this.#entries) {
       if (manager.vary !== undefined) edits.push({ name: "Vary", value: manager.vary, mode: "merge" });
       if (!isPromise(loading) && loading.always !== undefined) edits.push(...loading.always);
@@ -299,6 +300,9 @@ export function headersSent(): SessionError {
     "The response headers are out, so the session can no longer change: change it, and `await session.commit()`, before the first byte",
   );
 }
+
+/** What a response with a token needs (RFC 9111 §5.2.2.5). */
+const NOT_STORED: HeaderEdit = Object.freeze({ name: "Cache-Control", value: "no-store", mode: "set" });
 
 const VARYING = new Map<string, readonly HeaderEdit[]>();
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { isPlainObject, parseJson } from "../internal/json.ts";
+import type { StoredRecord } from "../store/store.ts";
 
 /** A message that is shown once. */
 export interface FlashEntry {
@@ -38,6 +39,15 @@ export interface SessionRecord {
   readonly secretSince: number;
   /** When the record was last written. */
   readonly lastSeenAt: number;
+}
+
+/**
+ * What was last read of a session by one token: a store in memory hands out the same object until it is replaced. With the
+ * token and not in a `WeakMap`, which costs the garbage collector more than reading a record anew.
+ */
+export interface RecordMemo {
+  stored: StoredRecord | undefined;
+  record: SessionRecord | undefined;
 }
 
 /** A session that says nothing yet. */

@@ -210,6 +210,7 @@ function summaryOf(byId: ById, { key, record: stored }: ListedRecord): SessionSu
     mine: "",
     proof: "current",
     outdated: false,
+    memo: undefined,
   });
   if (base.expiresAt <= byId.clock.now()) return undefined;
   const { subject, level, createdAt, authenticatedAt } = record.content;

@@ -9,6 +9,7 @@ import { concat, lengthPrefixed, utf8 } from "../internal/bytes.ts";
 import { hmac, randomBytes, sha256 } from "../internal/crypto.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import type { TokenMac } from "../protection/token-mac.ts";
+import type { RecordMemo } from "./record.ts";
 
 /** The length of a secret, and of an id that coatcheck makes, in bytes. */
 export const SECRET_BYTES = 16;
@@ -30,6 +31,8 @@ export interface ParsedToken {
 /** A token that led to a session, and what the store keeps of its secret. */
 export interface OpenedToken extends ParsedToken {
   readonly mine: string;
+  /** Room for what was read of the record, of a token that is remembered. */
+  readonly memo?: RecordMemo | undefined;
 }
 
 /** Why a token was refused without a look into the store. */
@@ -73,6 +76,7 @@ const MOST_REMEMBERED = 1024;
 
 interface Remembered extends OpenedToken {
   readonly edition: object | undefined;
+  readonly memo: RecordMemo;
 }
 
 /** The token codec of a definition. */
@@ -107,7 +111,14 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
     },
 
     remember: (token, { id, secret, outdated, mine }) =>
-      known.set(token, { id, secret, outdated, mine, edition: mac?.edition }),
+      known.set(token, {
+        id,
+        secret,
+        outdated,
+        mine,
+        edition: mac?.edition,
+        memo: { stored: undefined, record: undefined },
+      }),
 
     write(id, secret) {
       const bytes = concat(decodeBase64url(id) as Secret, secret);
