@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SessionOptions } from "./define-session.ts";
+import type { SessionOptions } from "./definition.ts";
 import { checkNames } from "./internal/option-names.ts";
 import { HOW_TO_MAKE_A_KEY } from "./protection/key-ring.ts";
 import { checkedId } from "./session/token.ts";

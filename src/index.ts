@@ -4,7 +4,8 @@
  *
  * @module
  */
-export { defineSession, type SessionDefinition, type SessionOptions } from "./define-session.ts";
+export { defineSession } from "./define-session.ts";
+export type { DefineSession, SessionDefinition, SessionOptions } from "./definition.ts";
 export {
   ConflictError,
   isSessionError,

@@ -4,7 +4,7 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { SessionDefinition } from "../define-session.ts";
+import type { SessionDefinition } from "../definition.ts";
 import { handOver, type AnswerCallback } from "../internal/answer.ts";
 import { copyJson } from "../internal/json.ts";
 import { chain, isPromise } from "../internal/maybe-promise.ts";

@@ -10,7 +10,7 @@ import fastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { SessionDefinition } from "../define-session.ts";
+import type { SessionDefinition } from "../definition.ts";
 import { sessions as forExpress } from "../adapter/express.ts";
 import { sessions as forFastify } from "../adapter/fastify.ts";
 import { withSessions as withFetchSessions } from "../adapter/fetch.ts";

@@ -79,6 +79,10 @@ interface Remembered extends OpenedToken {
   readonly memo: RecordMemo;
 }
 
+function remembered({ id, secret, outdated, mine }: OpenedToken, edition: object | undefined): Remembered {
+  return { id, secret, outdated, mine, edition, memo: { stored: undefined, record: undefined } };
+}
+
 /** The token codec of a definition. */
 export function tokenCodec(options: TokenOptions): TokenCodec {
   const { mac, generateId } = options;
@@ -106,19 +110,11 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
     newId: idGenerator(generateId),
 
     recall(token) {
-      const remembered = known.get(token);
-      return remembered !== undefined && remembered.edition === mac?.edition ? remembered : undefined;
+      const opened = known.get(token);
+      return opened !== undefined && opened.edition === mac?.edition ? opened : undefined;
     },
 
-    remember: (token, { id, secret, outdated, mine }) =>
-      known.set(token, {
-        id,
-        secret,
-        outdated,
-        mine,
-        edition: mac?.edition,
-        memo: { stored: undefined, record: undefined },
-      }),
+    remember: (token, opened) => known.set(token, remembered(opened, mac?.edition)),
 
     write(id, secret) {
       const bytes = concat(decodeBase64url(id) as Secret, secret);

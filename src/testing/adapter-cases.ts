@@ -51,7 +51,7 @@ import {
 } from "./adapter-kit.ts";
 import { urlAdapterCases } from "./url-adapter-cases.ts";
 import type { Session } from "../session/session.ts";
-import type { SessionDefinition } from "../define-session.ts";
+import type { SessionDefinition } from "../definition.ts";
 
 export type {
   AdapterAnswer,

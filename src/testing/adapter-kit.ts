@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { defineSession, type SessionDefinition, type SessionOptions } from "../define-session.ts";
+import { defineSession } from "../define-session.ts";
+import type { SessionDefinition, SessionOptions } from "../definition.ts";
 import type { MaybePromise } from "../internal/maybe-promise.ts";
 import type { InstalledDefinition } from "../session/exchange.ts";
 import type { SessionRequest } from "../session/request.ts";

@@ -7,7 +7,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable, Transform } from "node:stream";
-import type { SessionDefinition } from "../define-session.ts";
+import type { SessionDefinition } from "../definition.ts";
 import type { SessionRequest } from "../session/request.ts";
 import {
   breakStore,

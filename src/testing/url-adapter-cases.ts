@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SessionDefinition, SessionOptions } from "../define-session.ts";
+import type { SessionDefinition, SessionOptions } from "../definition.ts";
 import { cookie } from "../transport/cookie.ts";
 import { url } from "../transport/url.ts";
 import type { AdapterCase, AdapterRoute, KitClient, KitData } from "./adapter-kit.ts";

@@ -3,10 +3,11 @@ import { bundled, DOORS, type Bundle } from "./bundle.ts";
 
 /** What each door took when it was last looked at, minified and compressed, in bytes. */
 const GZIPPED: Readonly<Record<string, number>> = {
-  coatcheck: 31_936,
+  coatcheck: 32_674,
   "coatcheck/compat/ktor": 14_146,
   "coatcheck/compat/ktor-directory": 1_878,
   "coatcheck/csrf": 4_766,
+  "coatcheck/define": 26_000,
   "coatcheck/express": 5_251,
   "coatcheck/express-session": 18_143,
   "coatcheck/fastify": 5_629,
@@ -27,9 +28,10 @@ const HEADROOM = 1.1;
 const KEYS = "process.env.SESSION_KEYS";
 const SEALED = `import { defineSession } from "coatcheck";
   export const prefs = defineSession({ name: "prefs", keys: ${KEYS}, revocation: "none" });`;
-const SIGNED = `import { defineSession, sign } from "coatcheck";
+const SIGNED = `import { sign } from "coatcheck";
+  import { defineSession } from "coatcheck/define";
   export const prefs = defineSession({ name: "prefs", keys: ${KEYS}, protection: sign(), revocation: "none" });`;
-const BY_ID = `import { defineSession } from "coatcheck";
+const BY_ID = `import { defineSession } from "coatcheck/define";
   import { memoryStore } from "coatcheck/store/memory";
   export const user = defineSession({ name: "user", store: memoryStore() });`;
 
@@ -61,11 +63,11 @@ describe("what an application carries", () => {
     expect((await bundled(SEALED)).code).toMatch(ENCRYPTION);
   });
 
-  // Not yet: these begin to fail here when they are reached, and become ordinary tests then.
+  // Not yet: it begins to fail here when it is reached, and becomes an ordinary test then.
   test.fails("the root door takes at most 12 kB", async () => {
     expect((await bundled(`export * from "coatcheck";`)).gzipped).toBeLessThanOrEqual(12_000);
   });
-  test.fails.each([
+  test.each([
     ["that only signs", SIGNED],
     ["that keeps its sessions in a store", BY_ID],
   ])("an app %s carries no encryption", async (_, app) => {

@@ -194,7 +194,7 @@ describe("the documents", () => {
   test("docs/options.md has a row for every option", () => {
     const page = textOf("docs/options.md");
     const interfaces = {
-      "src/define-session.ts": ["SessionOptions"],
+      "src/definition.ts": ["SessionOptions"],
       "src/transport/cookie-options.ts": ["CookieOptions"],
       "src/transport/header.ts": ["HeaderOptions"],
       "src/protection/seal.ts": ["SealOptions"],

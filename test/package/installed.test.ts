@@ -169,6 +169,10 @@ const seen = (kept: object): Report["walks"] => ({
   },
   "coatcheck/compat/ktor-directory": ['{"visits":3}', true, true, null],
   "coatcheck/csrf": [200, 403, 403],
+  "coatcheck/define": {
+    visits: THREE,
+    unnamed: expect.stringMatching(/^TypeError: protection must be named with coatcheck\/define/) as unknown,
+  },
   "coatcheck/express": THREE,
   "coatcheck/express-session": THREE,
   "coatcheck/fastify": THREE,

@@ -11,6 +11,7 @@ import type { SessionDefinition, SessionStore } from "coatcheck";
 import type * as ktor from "coatcheck/compat/ktor";
 import type * as ktorDirectory from "coatcheck/compat/ktor-directory";
 import type * as forged from "coatcheck/csrf";
+import type * as define from "coatcheck/define";
 import type * as onExpress from "coatcheck/express";
 import type * as dropIn from "coatcheck/express-session";
 import type * as onFastify from "coatcheck/fastify";
@@ -36,6 +37,7 @@ export interface Doors {
   readonly "coatcheck/compat/ktor": typeof ktor;
   readonly "coatcheck/compat/ktor-directory": typeof ktorDirectory;
   readonly "coatcheck/csrf": typeof forged;
+  readonly "coatcheck/define": typeof define;
   readonly "coatcheck/express": typeof onExpress;
   readonly "coatcheck/express-session": typeof dropIn;
   readonly "coatcheck/fastify": typeof onFastify;
@@ -163,6 +165,18 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
       await post("same-site"),
       await post("cross-site"),
     ]);
+  },
+
+  async "coatcheck/define"(doors) {
+    const { defineSession } = doors["coatcheck/define"];
+    const named = { name: "signed", keys: KEY, revocation: "none" } as const;
+    const signed = defineSession<Visits>({ ...named, protection: doors.coatcheck.sign() });
+    const visits = await visitsOf(fetchAgent(doors, signed));
+    try {
+      return defineSession<Visits>(named);
+    } catch (error) {
+      return { visits, unnamed: String(error) };
+    }
   },
 
   async "coatcheck/express"(doors, { express }) {

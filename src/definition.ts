@@ -1,0 +1,355 @@
+/**
+ * `defineSession`: the options of a session, all their defaults, and the one place where the rooms meet.
+ *
+ * @module
+ */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { checkOptions } from "./check-options.ts";
+import { systemClock, type Clock } from "./internal/clock.ts";
+import { milliseconds, type Duration } from "./internal/duration.ts";
+import { SerialQueue } from "./internal/serial-queue.ts";
+import { keyRing, type KeyInput } from "./protection/key-ring.ts";
+import type { Protection, Protector } from "./protection/protection.ts";
+import { tokenMac } from "./protection/token-mac.ts";
+import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
+import { readTokens, trackByValue } from "./session/by-value.ts";
+import { WHOLE } from "./session/envelope.ts";
+import { sessionEvents, type Events } from "./session/events.ts";
+import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
+import type { Policy } from "./session/policy.ts";
+import { registryById, registryByValue } from "./session/registry.ts";
+import { HOW_TO_INSTALL } from "./session/exchange.ts";
+import { exchangeOf, type SessionRequest } from "./session/request.ts";
+import { revocationIn, type Revocation } from "./session/revocation.ts";
+import type { Session } from "./session/session.ts";
+import { dataOnly, type SessionCodec } from "./session/session-codec.ts";
+import { shapeOf } from "./session/shape.ts";
+import { storeCalls } from "./session/store-calls.ts";
+import { idGenerator, tokenCodec } from "./session/token.ts";
+import { trackById } from "./session/track-by-id.ts";
+import type { SessionStore } from "./store/store.ts";
+import { cookie } from "./transport/cookie.ts";
+import type { BoundTransport, Transport } from "./transport/transport.ts";
+
+/** What a session is made of. Every option but `name` has a default, or says what it needs. */
+export interface SessionOptions {
+  /** Names the cookie, the records and the purpose of every key: letters, digits, `-` and `_`, at most 64. */
+  readonly name: string;
+  /**
+   * The shape of the data: any Standard Schema (zod, valibot, arktype, …). Checked when data is written and when it is read.
+   * Must be synchronous and accept its own output as JSON. Default: any object, typed by `defineSession<Data>()`.
+   */
+  readonly schema?: StandardSchemaV1<unknown, object> | undefined;
+  /**
+   * Makes data of today's shape out of data that the schema refuses on read, because an older version wrote it. Written back
+   * with the next change. Default: such a session starts empty, with an event.
+   */
+  readonly migrate?: ((old: unknown) => unknown) | undefined;
+  /** Where records are kept. Left out, the session travels in its token, and `keys` and `revocation` are needed. */
+  readonly store?: SessionStore | undefined;
+  /**
+   * How the token travels. Default `cookie()`. Of several, such as `[cookie(), header()]` for the pages and the app of one
+   * site, the first that carries a token counts and gets the answer; a client without a token is answered by the first of
+   * them that it asks for (`header()` by its empty header), or else that can.
+   */
+  readonly transport?: Transport | readonly Transport[] | undefined;
+  /** What protects a session that travels in its token. Default `seal()`: encrypted and authenticated. */
+  readonly protection?: Protection | undefined;
+  /**
+   * Secret keys, the first of which protects while all open: 32 random bytes each, as base64url, base64 or hex, in one string
+   * with commas, in a list, or a `keyRing()`. Without a store they are needed; with one they add a short MAC to the token, so
+   * that forgeries never reach the store.
+   */
+  readonly keys?: KeyInput | undefined;
+  /** With `keys` and a store: also accept tokens without a MAC, while keys are introduced. Default false. */
+  readonly acceptUnsigned?: boolean | undefined;
+  /** Ties tokens to one deployment (a tenant, `"staging"`): those of another are worth nothing here. Default none. */
+  readonly audience?: string | undefined;
+  /** Where public ids come from: 16 to 64 random bytes (ASVS 7.2.3). Default: 16 bytes of the system's generator. */
+  readonly generateId?: (() => Uint8Array) | undefined;
+  /**
+   * A session ends when it was not used for this long: seconds, or a text such as `"30m"`; false switches the clock off.
+   * Default 30 minutes with a store, off without (OWASP; ASVS 7.3.1).
+   */
+  readonly idleTimeout?: Duration | false | undefined;
+  /** A session ends this long after it began or was last signed in to. Default 12 hours (ASVS 7.3.2). */
+  readonly absoluteTimeout?: Duration | false | undefined;
+  /** With a store: the secret of a signed-in session is replaced when it is older than this. Default 15 minutes. */
+  readonly renewalTimeout?: Duration | false | undefined;
+  /**
+   * With a store, when another request wrote first. `"merge"` (default): this request's changes are replayed on what that one
+   * wrote. `"reject"`: `ConflictError`. `"overwrite"`: this request's data wins.
+   */
+  readonly concurrency?: Concurrency | undefined;
+  /** With a store, when a secret comes back more than 5 minutes after it was renewed. `"end"` (default) the session, or just `"reject"`. */
+  readonly onReplay?: OnReplay | undefined;
+  /**
+   * When the store cannot be read. `"throw"` (default): the request gets a `StoreError`. `"anonymous"`: it goes on without a
+   * session, and only writing throws.
+   */
+  readonly onStoreError?: OnStoreError | undefined;
+  /** How long to wait for a store call, and for a commit that meets others. Default 2 seconds. */
+  readonly storeTimeout?: Duration | undefined;
+  /**
+   * Without a store, how a session is ended before its clocks end it; there is no default. `"none"`: it is not, and a copied
+   * cookie works until then. A store: it keeps an entry for each subject that every load reads, so that `destroy()` and
+   * `manager.revokeAll()` end sessions at once (ASVS 7.4.1).
+   */
+  readonly revocation?: "none" | SessionStore | undefined;
+  /**
+   * Without a store: what the token says, in the form of another server that reads and writes it too. That is the data and
+   * nothing else, so such a session has no clocks and cannot be revoked, which is to be said (`absoluteTimeout: false`,
+   * `revocation: "none"`), nobody can be signed in to it (`authenticate`, `flash` are a `TypeError`), and `id` and `createdAt`
+   * are those of the request. Default: everything that is known of the session, in a form of ours.
+   */
+  readonly codec?: SessionCodec<object> | undefined;
+  /** Where time comes from. Default: the machine; `fakeClock()` of `coatcheck/testing` in tests. */
+  readonly clock?: Clock | undefined;
+}
+
+/** One named kind of session: what `sessions(…)` of an adapter installs, and what brings a request's session. */
+export interface SessionDefinition<Data extends object> {
+  readonly name: string;
+  readonly manager: SessionManager;
+  /**
+   * The session of a request: loaded when first asked for, the same object afterwards. Takes whatever the framework gives a
+   * handler. At once where the store answers at once, so `await` it.
+   *
+   * @throws TypeError when no adapter has installed the definition for this request; StoreError
+   */
+  from(request: SessionRequest): Session<Data> | Promise<Session<Data>>;
+}
+
+const DEFAULTS = {
+  byId: { idleTimeout: "30m", absoluteTimeout: "12h", renewalTimeout: "15m" },
+  byValue: { idleTimeout: false, absoluteTimeout: "12h", renewalTimeout: false },
+  concurrency: "merge",
+  onReplay: "end",
+  onStoreError: "throw",
+  storeTimeout: 2,
+} as const;
+
+/** Makes definitions: `defineSession`. */
+export interface DefineSession {
+  /**
+   * Defines a kind of session.
+   *
+   * @example
+   * ```ts
+   * import { defineSession } from "coatcheck";
+   * import { memoryStore } from "coatcheck/store/memory";
+   *
+   * export const user = defineSession<{ visits: number }>({ name: "user", store: memoryStore() });
+   * ```
+   *
+   * @throws TypeError that names the option, for anything that cannot work or would not be safe
+   */
+  <Schema extends StandardSchemaV1<unknown, object>>(
+    options: SessionOptions & { readonly schema: Schema },
+  ): SessionDefinition<StandardSchemaV1.InferOutput<Schema>>;
+  /** Defines a kind of session whose data no schema checks. */
+  <Data extends object = never>(
+    options: SessionOptions & { readonly schema?: undefined; readonly codec?: SessionCodec<Data> | undefined },
+  ): SessionDefinition<Data>;
+}
+
+/**
+ * A `defineSession`. `standard` is what protects a session that travels in its token and names no protection: what is not
+ * handed in here no bundle has to carry.
+ */
+export function definer(standard: (() => Protection) | undefined): DefineSession {
+  return (options: SessionOptions): SessionDefinition<never> => {
+    checkOptions(options);
+    const { name, store } = options;
+    const manager = new SessionManager(
+      store === undefined ? byValueParts(options, protectionOf(options, standard)) : byIdParts(options, store),
+    );
+    return Object.freeze({
+      name,
+      manager,
+      from(request: SessionRequest) {
+        const exchange = exchangeOf(request);
+        if (exchange === undefined) {
+          throw new TypeError(`the session "${name}" is not installed for this request: ${HOW_TO_INSTALL}`);
+        }
+        return exchange.from(manager) as Session<never> | Promise<Session<never>>;
+      },
+    });
+  };
+}
+
+function protectionOf({ protection }: SessionOptions, standard: (() => Protection) | undefined): Protection {
+  const chosen = protection ?? standard?.();
+  if (chosen !== undefined) return chosen;
+  throw new TypeError('protection must be named with coatcheck/define: seal() or sign(), of "coatcheck"');
+}
+
+// --- what both kinds share ----------------------------------------------------------------------------------------------
+
+function commonParts(
+  options: SessionOptions,
+  kind: "by id" | "by value",
+): Pick<ManagerParts, "name" | "clock" | "policy" | "shape" | "events" | "transports" | "onStoreError"> {
+  const { name, clock = systemClock, schema, migrate, onStoreError = DEFAULTS.onStoreError } = options;
+  return {
+    name,
+    clock,
+    onStoreError,
+    policy: policyOf(options, kind === "by id" ? DEFAULTS.byId : DEFAULTS.byValue),
+    shape: shapeOf(schema, migrate),
+    events: sessionEvents(name, () => clock.now()),
+    transports: boundTransports(options, kind === "by value"),
+  };
+}
+
+function boundTransports(options: SessionOptions, byValue: boolean): readonly BoundTransport[] {
+  const bound = transportsOf(options).map((transport) => transport.bind({ name: options.name, byValue }));
+  const names = bound.flatMap((transport) => transport.names);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new TypeError(`transport must not have two that use ${twice}`);
+  return bound;
+}
+
+function transportsOf({ transport = cookie() }: SessionOptions): readonly Transport[] {
+  return Array.isArray(transport) ? transport : [transport as Transport];
+}
+
+function policyOf(
+  options: SessionOptions,
+  defaults: { readonly [Name in "idleTimeout" | "absoluteTimeout" | "renewalTimeout"]: Duration | false },
+): Policy {
+  const clockOf = (name: keyof typeof defaults): number | undefined => {
+    const duration = options[name] ?? defaults[name];
+    return duration === false ? undefined : milliseconds(name, duration);
+  };
+  return { idle: clockOf("idleTimeout"), absolute: clockOf("absoluteTimeout"), renewal: clockOf("renewalTimeout") };
+}
+
+function described(
+  options: SessionOptions,
+  { policy, transports }: Pick<ManagerParts, "policy" | "transports">,
+  more: object,
+): Readonly<Record<string, unknown>> {
+  const seconds = (ms: number | undefined): number | false => (ms === undefined ? false : ms / 1000);
+  return Object.freeze({
+    name: options.name,
+    audience: options.audience ?? "",
+    idleTimeout: seconds(policy.idle),
+    absoluteTimeout: seconds(policy.absolute),
+    renewalTimeout: seconds(policy.renewal),
+    onStoreError: options.onStoreError ?? DEFAULTS.onStoreError,
+    storeTimeout: storeTimeoutOf(options) / 1000,
+    transport: transports.length === 1 ? transports[0]?.describe() : transports.map((one) => one.describe()),
+    ...more,
+  });
+}
+
+function storeTimeoutOf({ storeTimeout = DEFAULTS.storeTimeout }: SessionOptions): number {
+  return milliseconds("storeTimeout", storeTimeout);
+}
+
+// --- by id --------------------------------------------------------------------------------------------------------------
+
+function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
+  const { name, audience = "", acceptUnsigned = false, generateId } = options;
+  const { concurrency = DEFAULTS.concurrency, onReplay = DEFAULTS.onReplay } = options;
+  const common = commonParts(options, "by id");
+  const { clock, events } = common;
+  const keys = options.keys === undefined ? undefined : keyRing(options.keys);
+  const mac = keys === undefined ? undefined : tokenMac({ keys, name, audience });
+  const codec = tokenCodec({ name, audience, mac, acceptUnsigned, generateId });
+  const timeout = storeTimeoutOf(options);
+  const calls = storeCalls(store, { clock, timeout, events });
+  const byId: ById = {
+    ...common,
+    prefix: prefixOf(name, audience),
+    codec,
+    calls,
+    queue: new SerialQueue(),
+    concurrency,
+    onReplay,
+    timeout,
+    remembers: store.returnsSame === true && options.schema === undefined,
+  };
+  const tracker = trackById(byId);
+  const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
+  return {
+    ...common,
+    tracker,
+    idleTransport: undefined,
+    rotationChangesId: false,
+    dataOnly: false,
+    registry: registryById(byId, store),
+    description: described(options, common, more),
+    newId: () => codec.newId(),
+  };
+}
+
+// --- by value -----------------------------------------------------------------------------------------------------------
+
+function byValueParts(options: SessionOptions, protection: Protection): ManagerParts {
+  const { name, audience = "", generateId, codec, revocation: revocationOption } = options;
+  const common = commonParts(options, "by value");
+  const { clock, events, policy, transports } = common;
+  const keys = options.keys === undefined ? undefined : keyRing(options.keys);
+  const protector = (purpose: string): Protector =>
+    protection.bind({ purpose, name, audience, keys, now: () => clock.now() });
+  const idle =
+    policy.idle === undefined ? undefined : { protector: protector("idle"), transport: besideOf(options, transports) };
+  const revocation = revocationOf(options, common);
+  const newId = idGenerator(generateId);
+  const envelope = codec === undefined ? WHOLE : dataOnly(codec, newId);
+  const main = protector("session");
+  const remembers = main.returnsSame === true && options.schema === undefined && codec === undefined;
+  const read = remembers ? readTokens() : undefined;
+  const byValue = { ...common, protector: main, idle, revocation, envelope, read, newId };
+  const tracker = trackByValue(byValue);
+  const more = {
+    kept: "by value",
+    protection: protection.kind,
+    revocation: typeof revocationOption === "string" ? revocationOption : "store",
+    codec: codec !== undefined,
+  };
+  return {
+    ...common,
+    tracker,
+    idleTransport: idle?.transport,
+    rotationChangesId: true,
+    dataOnly: codec !== undefined,
+    registry: registryByValue(name, revocation, events),
+    description: described(options, common, more),
+    newId,
+  };
+}
+
+function besideOf(options: SessionOptions, [bound, ...others]: readonly BoundTransport[]): BoundTransport {
+  if (others.length > 0) throw new TypeError("idleTimeout of a session without a store needs a single transport");
+  const beside = bound?.beside?.("idle");
+  if (beside === undefined) {
+    throw new TypeError(
+      `idleTimeout of a session without a store needs a transport with a place for its idle clock, such as cookie(), and ${transportsOf(options)[0]?.kind ?? "this one"} has none`,
+    );
+  }
+  return beside;
+}
+
+function revocationOf(
+  options: SessionOptions,
+  { name, clock, events, policy }: { name: string; clock: Clock; events: Events; policy: Policy },
+): Revocation | undefined {
+  const { revocation } = options;
+  if (revocation === undefined || revocation === "none") return undefined;
+  if (policy.absolute === undefined) {
+    throw new TypeError(
+      "absoluteTimeout must be on with a revocation store: what was revoked has to be remembered until then",
+    );
+  }
+  const timeout = storeTimeoutOf(options);
+  const calls = storeCalls(revocation, { clock, timeout, events });
+  return revocationIn({
+    prefix: prefixOf(name, options.audience ?? ""),
+    calls,
+    now: () => clock.now(),
+    lifetime: policy.absolute,
+  });
+}
