@@ -65,6 +65,16 @@ export async function lostWrites(target: Target, visitors: readonly string[], wr
   return 1 - ((await countOf(target, kept(written.cookies))) - FIRST_COUNT);
 }
 
+/** Writes to a session, and looks whether that is there. Throws an `Error` when it is not. */
+export async function checkWrite(target: Target, cookies: string): Promise<void> {
+  const before = await countOf(target, cookies);
+  const { body } = await ask(target, "write", cookies);
+  const after = await countOf(target, cookies);
+  if (Number(body) !== before + 1 || after !== before + 1) {
+    throw new Error(`${target.subject.name}: ${before} became ${body}, and then was ${after}`);
+  }
+}
+
 /** Signs a visitor in, and looks whether the new session is there. Throws an `Error` when it is not. */
 export async function checkSignIn(target: Target): Promise<void> {
   const { cookies } = await ask(target, "sign-in");

@@ -1,11 +1,12 @@
 /**
- * Which of ours stands beside which of theirs, and what is aimed at (design §6).
+ * Which of ours stands beside which of theirs, and what is aimed at (design §6). Where theirs is in another language, ours is on
+ * Express.
  *
  * @module
  */
 import type { Route } from "./data.ts";
 
-/** Two subjects on one framework. */
+/** Two subjects, on one framework where that is possible. */
 export interface Comparison {
   readonly ours: string;
   readonly peer: string;
@@ -35,6 +36,16 @@ export const COMPARISONS: readonly Comparison[] = [
   against("hono/hono-sessions-plain", "hono/memory", {}),
   against("hono/react-router", "hono/signed", {}),
   against("h3/h3", "h3/sealed", {}),
+  against("express/better-auth", "express/memory", {}),
+  against("express/better-auth-cookie", "express/signed", {}),
+  against("go/scs", "express/memory", { read: 1 / 6, write: 1 / 6 }),
+  against("go/gorilla-cookie", "express/signed", {}),
+  against("go/gorilla-files", "express/directory", {}),
+  against("tomcat/http-session", "express/memory", {}),
+  against("flask/flask-session", "express/signed", {}),
+  against("django/django-memory", "express/memory", {}),
+  against("django/django-cookie", "express/signed", {}),
+  against("php/php-session", "express/directory", {}),
 ];
 
 function against(peer: string, ours: string, targets: Comparison["targets"]): Comparison {

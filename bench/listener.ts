@@ -5,20 +5,22 @@
  */
 import type { Listener } from "./host.ts";
 import type { Site } from "./site.ts";
-import type { Host, Kind, Subject } from "./subjects.ts";
+import { isOnNode, type Kind, type NodeHost, type Subject } from "./subjects.ts";
 
-/** What answers the requests to a subject. Only what it needs is loaded. */
+/** What answers the requests to a subject on Node. Only what it needs is loaded. */
 export async function listenerOf(subject: Subject, site: Site): Promise<Listener> {
-  if (subject.ours) {
+  const { host, kind, ours } = subject;
+  if (!isOnNode(host)) throw new Error(`${subject.name} is not on Node`);
+  if (ours) {
     const { ourListener } = await import("./ours.ts");
-    return await ourListener(subject, site);
+    return await ourListener(host, kind, site);
   }
-  const found = await PEERS[subject.host](subject.kind, site);
+  const found = await PEERS[host](kind, site);
   if (found === undefined) throw new Error(`nobody knows ${subject.name}`);
   return found;
 }
 
-const PEERS: Readonly<Record<Host, (kind: Kind, site: Site) => Promise<Listener | undefined>>> = {
+const PEERS: Readonly<Record<NodeHost, (kind: Kind, site: Site) => Promise<Listener | undefined>>> = {
   async express(kind, site) {
     const { expressPeer } = await import("./peers/express.ts");
     const { expressListener } = await import("./hosts/express.ts");

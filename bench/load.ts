@@ -18,7 +18,7 @@ const end = performance.now() + Number(seconds) * 1000;
 
 await Promise.all(Array.from({ length: CONNECTIONS }, connection));
 agent.destroy();
-console.log(`RESULT ${done} ${wrong}`);
+console.log(`RESULT ${done} ${wrong} ${done}`);
 
 async function connection(): Promise<void> {
   while (performance.now() < end) {

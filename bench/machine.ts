@@ -43,6 +43,7 @@ const PACKAGES = [
   "redis",
   "cookie-session",
   "iron-session",
+  "better-auth",
   "fastify",
   "@fastify/session",
   "@fastify/secure-session",
@@ -56,15 +57,20 @@ const PACKAGES = [
   "h3",
 ] as const;
 
-/** What stands above the results. */
-export function machine(): Machine {
+/** What stands above the results; `programs`: the versions of what is in other languages. */
+export function machine(programs: Readonly<Record<string, string>>): Machine {
   const others = PACKAGES.map((name) => [name, versionOf(`../node_modules/${name}/package.json`)] as const);
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: cpus().length,
     pinned: canPin,
     node: process.versions.node,
-    packages: { coatcheck: versionOf("../package.json"), ...Object.fromEntries(others), ...redisVersion() },
+    packages: {
+      coatcheck: versionOf("../package.json"),
+      ...Object.fromEntries(others),
+      ...redisVersion(),
+      ...programs,
+    },
   };
 }
 
@@ -79,6 +85,7 @@ function versionOf(path: string): string {
   return manifest.version;
 }
 
-function succeeds(...[command, ...args]: Command): boolean {
+/** Whether a command can be run, and says that it has gone well. */
+export function succeeds(...[command, ...args]: Command): boolean {
   return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }

@@ -11,13 +11,14 @@ import { COMPARISONS } from "./comparisons.ts";
 import { flameOf, sharesOf, type CpuProfile, type Frame } from "./flame.ts";
 import { hasRedis, hasWrk, machine, pinning } from "./machine.ts";
 import { HELP, possible, wishOf, type Options, type Setup } from "./options.ts";
+import { programOf } from "./programs.ts";
 import { publish, publishAgain, publishFlames } from "./publish.ts";
 import { markdown } from "./report.ts";
 import type { Measured, Profiled, Results } from "./results.ts";
 import { contest, type Lost } from "./rounds.ts";
 import { fileNameOf, type ServerOptions } from "./server-process.ts";
-import { ratioOf, rowOf, Samples, type Ratio, type Row } from "./statistics.ts";
-import type { Subject } from "./subjects.ts";
+import { ratioOf, rowOf, Samples, type Row } from "./statistics.ts";
+import { isOnNode, type Subject } from "./subjects.ts";
 import { hasTraffic, trafficOf, type Traffic } from "./traffic.ts";
 
 const wish = wishOf(process.argv.slice(2));
@@ -54,10 +55,11 @@ async function resultsOf(wanted: Options, folder: string, redis: RedisTopology |
     date: new Date().toISOString().slice(0, 10),
     form: wanted.form,
     seconds: wanted.seconds,
+    warmUp: wanted.warmUp,
     rounds: wanted.rounds,
     processes: wanted.processes,
     generator: hasWrk ? "wrk" : "a client of our own",
-    machine: machine(),
+    machine: machine(programVersions(wanted)),
     busy: { before, after: minute() },
     leftOut: [...new Set(wanted.setups.flatMap((setup) => possible(wanted.subjects, setup).leftOut))],
     measured,
@@ -70,19 +72,18 @@ async function measuredWith(setup: Setup, wanted: Options, options: ServerOption
   const { subjects, leftOut } = possible(wanted.subjects, setup);
   for (const text of leftOut) console.log(`left out: ${text}`);
   const rows: Row[] = [];
-  const ratios: Ratio[] = [];
   const lost: Lost = {};
+  const samples = new Samples();
+  const { routes, processes } = wanted;
   for (const group of groups(subjects)) {
-    const samples = new Samples();
-    const { routes, processes } = wanted;
     for (let process = 1; process <= processes; process++) {
       const { site } = options;
       const own = { ...options, site: { ...site, folder: mkdtempSync(join(site.folder, `${process}-`)) } };
       addTo(lost, await contest({ ...wanted, setup, subjects: group, samples }, own, console.log));
     }
     rows.push(...routes.flatMap((route) => group.flatMap((subject) => rowOf(subject, route, samples) ?? [])));
-    ratios.push(...COMPARISONS.flatMap((pair) => routes.flatMap((route) => ratioOf(pair, route, samples) ?? [])));
   }
+  const ratios = COMPARISONS.flatMap((pair) => routes.flatMap((route) => ratioOf(pair, route, samples) ?? []));
   return { setup, rows, ratios, lost };
 }
 
@@ -90,6 +91,13 @@ function addTo(all: Lost, found: Lost): void {
   for (const [name, { writes, lost }] of Object.entries(found)) {
     all[name] = { writes: writes + (all[name]?.writes ?? 0), lost: lost + (all[name]?.lost ?? 0) };
   }
+}
+
+/** Of the other languages that are measured. */
+function programVersions({ subjects, setups }: Options): Readonly<Record<string, string>> {
+  const measured = setups.flatMap((setup) => possible(subjects, setup).subjects);
+  const hosts = [...new Set(measured.map(({ host }) => host))].filter((host) => !isOnNode(host));
+  return Object.assign({}, ...hosts.map((host) => programOf(host).versions())) as Record<string, string>;
 }
 
 /** A framework at a time: fewer servers at once, and each stands beside those that it is compared with. */

@@ -28,6 +28,8 @@ export interface Options {
   readonly subjects: readonly Subject[];
   readonly routes: readonly Route[];
   readonly seconds: number;
+  /** For how many seconds servers are warmed up on each route, on Node; others as `WARM_UPS` says. */
+  readonly warmUp: number;
   /** How many rounds there are with each process. */
   readonly rounds: number;
   /** How often every server is started anew: one process may be a few µs dearer than the next, from start to end. */
@@ -46,10 +48,10 @@ export const HELP: string = `npm run bench -- [options]
 
 Measures the CPU time of a request over that of the framework alone: ours beside others, each on its own framework.
 
-  (nothing)              every subject on every route: about 10 minutes
-  --quick                the subjects that have a target, three routes, short rounds: 2 minutes
+  (nothing)              every subject on every route: about 20 minutes
+  --quick                the subjects on Node that have a target, three routes, two short rounds: 2 minutes
   --series size          sessions of 0.1, 1, 10 and 100 kB on Express: about 6 minutes
-  --series sessions      1, 1 000 and 1 000 000 sessions on Express: about 12 minutes, and 4 GB of memory
+  --series sessions      1, 1 000 and 1 000 000 sessions on Express: about 15 minutes, and 4 GB of memory
   --series profile       flame graphs of a read and a write on Express: half a minute
   --report               no measuring: makes the tables and plots again from the results that are there
 
@@ -59,6 +61,7 @@ Measures the CPU time of a request over that of the framework alone: ours beside
   --sessions <n,…>       how many sessions there are (default ${USUAL})
   --clients <again|another>   a few clients again and again (default), or always another
   --seconds <n>          how long a round is
+  --warm-up <n>          how long a server is warmed up on each route, in seconds; Tomcat four times as long
   --rounds <n>           how many rounds with each process of a server
   --processes <n>        how many processes of each server, one after the other
   --profile <dir>        let each server write a CPU profile to <dir>/<subject>
@@ -80,32 +83,35 @@ const FLAGS = {
   sessions: { type: "string" },
   clients: { type: "string" },
   seconds: { type: "string" },
+  "warm-up": { type: "string" },
   rounds: { type: "string" },
   processes: { type: "string" },
   profile: { type: "string" },
   help: { type: "boolean" },
 } as const;
 
-type Usual = Pick<Options, "subjects" | "routes" | "seconds" | "rounds" | "processes" | "setups">;
+type Usual = Pick<Options, "subjects" | "routes" | "seconds" | "warmUp" | "rounds" | "processes" | "setups">;
 
 const ONE: Setup = { bytes: DATA_BYTES, sessions: USUAL, clients: "again" };
 const IN_SERIES = ["memory", "sqlite", "directory", "redis", "express-session", "connect-redis"];
 const ON_EXPRESS: readonly Subject[] = ["bare", ...IN_SERIES].map((kind) => subjectOf(`express/${kind}`));
 
 const USUAL_OPTIONS: Readonly<Record<(typeof FORMS)[number], Usual>> = {
-  full: { subjects: SUBJECTS, routes: ROUTES, seconds: 0.4, rounds: 3, processes: 2, setups: [ONE] },
+  full: { subjects: SUBJECTS, routes: ROUTES, seconds: 0.4, warmUp: 1.5, rounds: 3, processes: 2, setups: [ONE] },
   quick: {
     subjects: SUBJECTS.filter(({ quick }) => quick),
     routes: ["untouched", "read", "write"],
     seconds: 0.3,
-    rounds: 1,
-    processes: 2,
+    warmUp: 1,
+    rounds: 2,
+    processes: 1,
     setups: [ONE],
   },
   size: {
     subjects: ON_EXPRESS,
     routes: ["read", "write"],
     seconds: 0.7,
+    warmUp: 1.5,
     rounds: 5,
     processes: 1,
     setups: combined([DATA_BYTES, 1_000, 10_000, 100_000], [USUAL], "again"),
@@ -115,6 +121,7 @@ const USUAL_OPTIONS: Readonly<Record<(typeof FORMS)[number], Usual>> = {
     subjects: ON_EXPRESS.filter(({ kind }) => kind !== "directory"),
     routes: ["read", "write"],
     seconds: 0.7,
+    warmUp: 1.5,
     rounds: 5,
     processes: 1,
     setups: combined([DATA_BYTES], [1, 1_000, 1_000_000], "again"),
@@ -123,6 +130,7 @@ const USUAL_OPTIONS: Readonly<Record<(typeof FORMS)[number], Usual>> = {
     subjects: ["bare", "memory", "sealed", "express-session"].map((kind) => subjectOf(`express/${kind}`)),
     routes: ["read", "write"],
     seconds: 1,
+    warmUp: 1.5,
     rounds: 3,
     processes: 1,
     setups: [ONE],
@@ -143,6 +151,7 @@ export function wishOf(args: readonly string[]): Wish {
       subjects: values.only === undefined ? usual.subjects : subjectsOf(values.only),
       routes: values.routes === undefined ? usual.routes : listed(values.routes).map(routeOf),
       seconds: positive("seconds", values.seconds) ?? usual.seconds,
+      warmUp: positive("warm-up", values["warm-up"]) ?? usual.warmUp,
       rounds: Math.ceil(positive("rounds", values.rounds) ?? usual.rounds),
       processes: Math.ceil(positive("processes", values.processes) ?? usual.processes),
       setups: setupsOf(values, usual.setups),

@@ -28,15 +28,15 @@ import { h3Listener } from "./hosts/h3.ts";
 import { honoListener } from "./hosts/hono.ts";
 import { koaListener } from "./hosts/koa.ts";
 import type { Site } from "./site.ts";
-import type { Host, Kind, Subject } from "./subjects.ts";
+import type { Kind, NodeHost } from "./subjects.ts";
 
 /** The server of a subject of ours. */
-export async function ourListener({ host, kind }: Subject, site: Site): Promise<Listener> {
+export async function ourListener(host: NodeHost, kind: Kind, site: Site): Promise<Listener> {
   if (kind === "drop-in") return expressListener(dropIn(site));
   return await listenerOn(host, await definitionOf(kind, site), site);
 }
 
-async function listenerOn(host: Host, user: Definition, site: Site): Promise<Listener> {
+async function listenerOn(host: NodeHost, user: Definition, site: Site): Promise<Listener> {
   const handlers = handlersOf(user, site);
   switch (host) {
     case "express":

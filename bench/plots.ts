@@ -5,7 +5,7 @@
  */
 import type { Route } from "./data.ts";
 import { fraction, micros, setupTitle, signed, thousands, titleOf } from "./figures.ts";
-import { peerLabel } from "./report.ts";
+import { labelAlone, labelBeside } from "./report.ts";
 import type { Measured } from "./results.ts";
 import type { Ratio, Row } from "./statistics.ts";
 import { HOSTS, type Host } from "./subjects.ts";
@@ -66,7 +66,7 @@ function costBar(y: number, { subject, label, ours, over }: Row, axis: LogAxis):
   const [least, most] = over.rounds.map(axis.at) as [number, number];
   const end = Math.max(axis.at(over.best), LEFT + 1.5);
   return [
-    words(LEFT - 10, y, withoutHost(label), { "text-anchor": "end", ...(ours && { fill: INK.ours }) }),
+    words(LEFT - 10, y, withoutHost(label, subject), { "text-anchor": "end", ...(ours && { fill: INK.ours }) }),
     element("rect", { x: LEFT, y: y - 6, width: end - LEFT, height: 12, fill, "data-subject": subject }),
     line(least, y, Math.max(most, least + 1), y, { "stroke-width": 2 }),
     words(Math.max(end, most) + 7, y, signed(over.best)),
@@ -111,8 +111,8 @@ function ratioDot(
   const fill = met ? INK.good : INK.bad;
   const [least, most] = ratio.rounds.map(axis.at) as [number, number];
   const [at, aim] = [axis.at(ratio.best), axis.at(target)];
-  const mine = peerLabel(ours, rows).replace("coatcheck, ", "").replace("always another cookie", "other cookies");
-  const theirs = peerLabel(peer, rows).replace(/ \(.*\)$/, "");
+  const mine = labelAlone(ours, rows).replace("coatcheck, ", "").replace("always another cookie", "other cookies");
+  const theirs = labelBeside({ ours, peer }, rows).replace(/ \(.*\)$/, "");
   // Not by colour alone.
   const shape = met
     ? element("circle", { cx: at, cy: y, r: 5, fill })
@@ -162,7 +162,7 @@ export function seriesPlot(measured: readonly Measured[], route: Route): string 
       const points = costs(subject).flatMap((cost, at) =>
         cost === undefined ? [] : [[x.at(abscissa[at] ?? 1), y.at(cost)] as const],
       );
-      return seriesLine(points, withoutHost(label), LINES[index % LINES.length] ?? INK.line, index);
+      return seriesLine(points, withoutHost(label, subject), LINES[index % LINES.length] ?? INK.line, index);
     }),
   ]);
 }
@@ -232,6 +232,6 @@ function isBare(subject: string): boolean {
   return subject.endsWith("/bare");
 }
 
-function withoutHost(label: string): string {
-  return label.replace(/^\S+ (?:\+ )?/, "");
+function withoutHost(label: string, subject: string): string {
+  return label.slice(HOSTS[hostOf(subject) as Host].length).replace(/^ (?:\+ )?/, "");
 }

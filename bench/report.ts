@@ -38,27 +38,38 @@ function oneSetup({ rows, ratios }: Measured): string[] {
 }
 
 /** How, where and with what a run was made. */
-export function provenance({ date, form, seconds, rounds, processes, generator, machine, busy }: Results): string {
+export function provenance({
+  date,
+  form,
+  seconds,
+  warmUp,
+  rounds,
+  processes,
+  generator,
+  machine,
+  busy,
+}: Results): string {
   const { cpu, cores, pinned, node, packages } = machine;
   const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
   const where = pinned ? "server and load on a core each" : "server and load not pinned";
   const command =
     form === "partial" ? "" : ({ full: "", quick: " -- --quick" }[form as string] ?? ` -- --series ${form}`);
   return `Made by \`npm run bench${command}\` on ${date}: ${cpu}, ${cores} cores, ${where}, load average ${busy.before.toFixed(1)}
-before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s with ${processes === 1 ? "one process" : `each of ${processes} processes`} of every server; load by ${generator}. Node ${node}, ${versions.join(", ")}.`;
+before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s with ${processes === 1 ? "one process" : `each of ${processes} processes`} of every server${warmUp === undefined ? "" : `, after ${warmUp} s of warm-up on each route`}; load by ${generator}. Node ${node}, ${versions.join(", ")}.`;
 }
 
 function preface(results: Results): string {
   return `${provenance(results)}
 
-CPU time of the server process, user and system, in µs a request, over that of the same framework without sessions. All
-servers of a framework take turns in every round, on each route; 32 connections, ${DATA_BYTES} bytes of JSON in a session and
+CPU time of the server process and of those that it has started, user and system, in µs a request, over that of the same
+framework without sessions. All servers of a framework take turns in every round, on each route; 32 connections, ${DATA_BYTES} bytes of JSON in a session and
 ${USUAL} sessions in turn (with one for all, writers would meet and conflicts be measured) unless it says otherwise, ${COLD} for "always
 another cookie". All servers are told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked.
 
 *Best* is the minimum of the rounds minus that of the framework alone; *in one round* is the least and the most that a single
 round gives. Only ratios of one run count: a server that the load waits for also pays for waking it. How much that adds is
-seen in the table of reads, where a server without sessions is busy for ${CONTROL_MICROS} µs.`;
+seen in the table of reads, where a server without sessions is busy for ${CONTROL_MICROS} µs. Where theirs is in another language, ours is
+on Express, and each is taken over its own framework.`;
 }
 
 /** The routes of rows, in their order. */
@@ -109,7 +120,7 @@ export function ratioTable(ratios: readonly Ratio[], rows: readonly Row[]): stri
     ["ours", "theirs", "route", "µs, ours", "µs, theirs", "ratio: best", "median", "in one round", "aim"],
     ratios.map((each) => [
       labelOf(each.ours, rows),
-      peerLabel(each.peer, rows),
+      labelBeside(each, rows),
       each.route,
       figure(each.ours, each),
       figure(each.peer, each),
@@ -122,8 +133,14 @@ export function ratioTable(ratios: readonly Ratio[], rows: readonly Row[]): stri
   );
 }
 
-/** Without the framework, which is that of ours. */
-export function peerLabel(subject: string, rows: readonly Row[]): string {
+/** The label of theirs; without the framework where that is the one of ours. */
+export function labelBeside({ ours, peer }: Pick<Ratio, "ours" | "peer">, rows: readonly Row[]): string {
+  const isSame = ours.split("/", 1)[0] === peer.split("/", 1)[0];
+  return isSame ? labelAlone(peer, rows) : labelOf(peer, rows);
+}
+
+/** The label of a subject without its framework. */
+export function labelAlone(subject: string, rows: readonly Row[]): string {
   return labelOf(subject, rows).replace(/^.* \+ /, "");
 }
 

@@ -20,6 +20,8 @@ export interface Results {
   readonly date: string;
   readonly form: Form;
   readonly seconds: number;
+  /** For how many seconds servers were warmed up on each route, on Node; undefined in older results. */
+  readonly warmUp: number | undefined;
   /** With each process of a server. */
   readonly rounds: number;
   /** Of each server, one after the other. */

@@ -78,16 +78,21 @@ export function rowOf(subject: Subject, route: Route, samples: Samples): Row | u
 export function ratioOf({ ours, peer, targets, whole }: Comparison, route: Route, samples: Samples): Ratio | undefined {
   const [own, theirs] = [samples.of(ours, route), samples.of(peer, route)];
   if (own.length === 0 || theirs.length === 0) return undefined;
-  const alone = samples.of(`${ours.split("/", 1)[0]}/bare`, route);
-  const base = whole ? alone.map(() => 0) : alone;
-  if (median(theirs) - median(base) < NOISE) return undefined;
+  const [ownBase, base] = [ours, peer].map((name) => (whole ? own.map(() => 0) : aloneOf(name, route, samples)));
+  if (ownBase === undefined || base === undefined) return undefined;
+  if ([minimum, median].some((of) => of(theirs) - of(base) < NOISE)) return undefined;
   const ratio = spread(
-    [own, theirs, base],
-    ([mine = 0, other = 0, less = 0]) => (mine - less) / (other - less),
-    ([, other = 0, less = 0]) => other - less >= NOISE,
+    [own, ownBase, theirs, base],
+    ([mine = 0, less = 0, other = 0, otherLess = 0]) => (mine - less) / (other - otherLess),
+    ([, , other = 0, less = 0]) => other - less >= NOISE,
   );
   const target = targets[route];
   return { ours, peer, route, whole, ratio, target, met: target === undefined ? undefined : ratio.best <= target };
+}
+
+/** What the framework of a subject costs without it. */
+function aloneOf(name: string, route: Route, samples: Samples): readonly number[] {
+  return samples.of(`${name.split("/", 1)[0]}/bare`, route);
 }
 
 /** A round that says nothing is left out of the least and the most. */

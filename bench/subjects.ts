@@ -6,13 +6,43 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { hasRedis } from "./machine.ts";
+import { programOf } from "./programs.ts";
 import type { Route } from "./data.ts";
 
-/** Frameworks, by what people call them. */
-export const HOSTS = { express: "Express", fastify: "Fastify", koa: "Koa", hono: "Hono", h3: "h3" } as const;
+/** Frameworks on Node, by what people call them. */
+const NODE_HOSTS = { express: "Express", fastify: "Fastify", koa: "Koa", hono: "Hono", h3: "h3" } as const;
+/** Those of other languages. */
+const PROGRAM_HOSTS = {
+  go: "Go net/http",
+  tomcat: "Tomcat",
+  flask: "Flask",
+  django: "Django",
+  php: "PHP",
+} as const;
+/** All of them. */
+export const HOSTS: typeof NODE_HOSTS & typeof PROGRAM_HOSTS = { ...NODE_HOSTS, ...PROGRAM_HOSTS };
 
+/** A framework on Node. */
+export type NodeHost = keyof typeof NODE_HOSTS;
+/** A framework whose servers are programs of another language. */
+export type ProgramHost = keyof typeof PROGRAM_HOSTS;
 /** A framework. */
-export type Host = keyof typeof HOSTS;
+export type Host = NodeHost | ProgramHost;
+
+/** Whether a framework is one on Node. */
+export function isOnNode(host: Host): host is NodeHost {
+  return Object.hasOwn(NODE_HOSTS, host);
+}
+
+/** How long frameworks are warmed up, as a multiple of Node's time: one that compiles at run time and in many steps, and
+ * those that have no compiler then. */
+export const WARM_UPS: Readonly<Partial<Record<Host, number>>> = {
+  tomcat: 4,
+  go: 1 / 3,
+  flask: 1 / 3,
+  django: 1 / 3,
+  php: 1 / 3,
+};
 
 /** What ours are called. */
 const OURS = {
@@ -32,6 +62,8 @@ const PEERS = {
   "get-by-hand": "one Redis GET by hand",
   "cookie-session": "cookie-session (signed)",
   "iron-session": "iron-session (sealed)",
+  "better-auth": "better-auth, memory",
+  "better-auth-cookie": "better-auth, cookie cache (signed)",
   "@fastify/session": "@fastify/session, memory",
   "@fastify/secure-session": "@fastify/secure-session (sealed)",
   "koa-session": "koa-session, memory",
@@ -40,6 +72,14 @@ const PEERS = {
   "@hono/session": "@hono/session (sealed)",
   "react-router": "React Router cookie sessions (signed)",
   h3: "useSession (sealed)",
+  scs: "scs, memory",
+  "gorilla-cookie": "gorilla/sessions (signed)",
+  "gorilla-files": "gorilla/sessions, files",
+  "http-session": "HttpSession, memory",
+  "flask-session": "its session (signed)",
+  "django-memory": "its sessions, memory",
+  "django-cookie": "its sessions (signed)",
+  "php-session": "its sessions, files",
 } as const;
 
 /** What a server of ours does. */
@@ -104,6 +144,8 @@ export const SUBJECTS: readonly Subject[] = [
   ours("express", "redis", REDIS),
   peer("express", "get-by-hand", { ...REDIS, routes: ["read"] }),
   peer("express", "connect-redis", REDIS),
+  peer("express", "better-auth", { routes: ["read"] }),
+  peer("express", "better-auth-cookie", { routes: ["read"] }),
   alone("fastify"),
   ours("fastify", "memory", QUICK),
   peer("fastify", "@fastify/session", QUICK),
@@ -125,6 +167,19 @@ export const SUBJECTS: readonly Subject[] = [
   alone("h3", {}),
   ours("h3", "sealed", VALUE),
   peer("h3", "h3", VALUE),
+  alone("go", {}),
+  peer("go", "scs"),
+  peer("go", "gorilla-cookie", VALUE),
+  peer("go", "gorilla-files"),
+  alone("tomcat", {}),
+  peer("tomcat", "http-session"),
+  alone("flask", {}),
+  peer("flask", "flask-session", VALUE),
+  alone("django", {}),
+  peer("django", "django-memory"),
+  peer("django", "django-cookie", VALUE),
+  alone("php", {}),
+  peer("php", "php-session"),
 ];
 
 function alone(host: Host, more: More = QUICK): Subject {
@@ -165,7 +220,11 @@ export function subjectOf(name: string): Subject {
 }
 
 /** Why a subject cannot be measured here; undefined when it can. */
-export function obstacleTo({ kind, needsRedis, byValue }: Subject, bytes: number): string | undefined {
+export function obstacleTo({ host, kind, needsRedis, byValue }: Subject, bytes: number): string | undefined {
+  if (!isOnNode(host)) {
+    const missing = programOf(host).missing(kind);
+    if (missing !== undefined) return missing;
+  }
   if (needsRedis && !hasRedis) return "redis-server is not installed";
   if (byValue && bytes > LARGEST_BY_VALUE) return "no cookie takes so much";
   const isBuilt = kind !== "sqlite" || existsSync(fileURLToPath(import.meta.resolve("coatcheck/store/sqlite")));

@@ -9,6 +9,8 @@ end
 
 local requests = {}
 local at = 0
+-- wrk asks for one request before the first, which it does not send.
+sent = -1
 
 function init(args)
   expected, sets = args[3], args[4]
@@ -24,6 +26,7 @@ end
 
 function request()
   at = at % #requests + 1
+  sent = sent + 1
   return requests[at]
 end
 
@@ -39,8 +42,10 @@ end
 function done(summary)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.timeout
+  local all = 0
   for _, thread in ipairs(threads) do
     failed = failed + thread:get("wrong")
+    all = all + thread:get("sent")
   end
-  io.write(string.format("RESULT %d %d\n", summary.requests, failed))
+  io.write(string.format("RESULT %d %d %d\n", summary.requests, failed, all))
 end

@@ -26,7 +26,10 @@ export async function expressPeer(kind: Kind, site: Site): Promise<OnExpress | u
   if (kind === "connect-redis") return withExpressSession(site, await redisSessions(site));
   if (kind === "get-by-hand") return await getByHand(site);
   if (kind === "cookie-session") return withCookieSession(site);
-  return kind === "iron-session" ? withIronSession(site) : undefined;
+  if (kind === "iron-session") return withIronSession(site);
+  if (kind !== "better-auth" && kind !== "better-auth-cookie") return undefined;
+  const { withBetterAuth } = await import("./better-auth.ts");
+  return withBetterAuth(site, kind === "better-auth-cookie");
 }
 
 function bare(): OnExpress {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { dataOf, DATA_BYTES } from "../../bench/data.ts";
 import { possible, wishOf, type Options } from "../../bench/options.ts";
+import { isOnNode } from "../../bench/subjects.ts";
 
 function options(...args: readonly string[]): Options {
   const wish = wishOf(args);
@@ -22,6 +23,13 @@ describe("npm run bench", () => {
     expect(options("--series", "sessions").setups.map(({ sessions }) => sessions)).toEqual([1, 1_000, 1_000_000]);
   });
 
+  test("--quick leaves out the other languages, which take their time to get warm", () => {
+    const languages = (wanted: Options): string[] =>
+      wanted.subjects.map(({ host }) => host).filter((host) => !isOnNode(host));
+    expect(languages(options("--quick"))).toEqual([]);
+    expect(new Set(languages(options()))).toEqual(new Set(["go", "tomcat", "flask", "django", "php"]));
+  });
+
   test("with any other option publishes nothing", () => {
     expect(options("--rounds", "1").form).toBe("partial");
     expect(options("--quick", "--only", "koa/memory").form).toBe("partial");
@@ -30,6 +38,7 @@ describe("npm run bench", () => {
   test("--only keeps the framework alone: without it nothing can be said", () => {
     const { subjects } = options("--only", "koa/memory,express/redis");
     expect(subjects.map(({ name }) => name)).toEqual(["express/bare", "express/redis", "koa/bare", "koa/memory"]);
+    expect(options("--only", "go/scs").subjects.map(({ name }) => name)).toEqual(["go/bare", "go/scs"]);
   });
 
   test("combines sizes with numbers of sessions", () => {
@@ -46,6 +55,7 @@ describe("npm run bench", () => {
     expect(() => options("--only", "koa/nothing")).toThrow("no subject koa/nothing");
     expect(() => options("--routes", "dance")).toThrow("no route dance");
     expect(() => options("--rounds", "none")).toThrow("--rounds must be a number above 0");
+    expect(() => options("--warm-up", "0")).toThrow("--warm-up must be a number above 0");
     expect(() => options("--clients", "some")).toThrow("--clients must be");
     expect(() => options("--quick", "--series", "size")).toThrow("do not go together");
     expect(() => options("--series", "colour")).toThrow("no series colour");

@@ -51,6 +51,7 @@ function results(measured: readonly Measured[] = [MEASURED]): Results {
     date: "2026-01-02",
     form: "full",
     seconds: 1,
+    warmUp: 1.5,
     rounds: 3,
     processes: 2,
     generator: "wrk",
@@ -100,10 +101,21 @@ describe("the report", () => {
     const text = markdown(results());
     expect(text).toMatch(/\| Koa \+ koa-session, memory +\| +75\.0 \| +\+60\.0 \| +\+66\.0 \| \+54\.0 … \+90\.0 \|/);
     expect(text).toMatch(/\| koa-session, memory +\| read +\| +\+4\.0 \| +\+60\.0 \| +1\/15 \| .* ≤ 1\/12 ✓ \|/);
+    expect(text).toContain("after 1.5 s of warm-up on each route");
     expect(text).toContain("load average 0.3\nbefore and 1.5 after");
     expect(text).toContain("Node 24.0.0, koa 3.0.0");
     expect(text).toContain("Updates that were lost: koa/memory 0 of 7.");
     expect(text).toContain("Left out: a thing: it is not there.");
+  });
+
+  test("names the framework of theirs where it is another than that of ours", () => {
+    const rows = [row("express/memory", 4), row("go/scs", 60), row("express/express-session", 30)];
+    const ratio = (peer: string): Ratio => ({ ...RATIO, ours: "express/memory", peer });
+    const ratios = [ratio("go/scs"), ratio("express/express-session")];
+    const text = markdown(results([{ ...MEASURED, rows, ratios }]));
+    expect(text).toContain("| Express + coatcheck, by id, memory | Go net/http + scs, memory ");
+    expect(text).toContain("| Express + coatcheck, by id, memory | express-session, memory ");
+    expect(costPlot([row("go/bare", 0), rows[1]!], "read")).toContain(">scs, memory<");
   });
 
   test("of a series has a column for every setup", () => {
