@@ -4,6 +4,7 @@
  * @module
  */
 import { isSessionError } from "../errors.ts";
+import { isPromise } from "../internal/maybe-promise.ts";
 import { EXCHANGE, Exchange, managersOf, type InstalledDefinition } from "../session/exchange.ts";
 import { exchangeOf, type ExchangeCarrier } from "../session/request.ts";
 import type { HeaderEdit } from "../transport/transport.ts";
@@ -40,15 +41,16 @@ export function withSessions<Rest extends readonly unknown[]>(
   ...definitions: readonly InstalledDefinition[]
 ): (request: Request, ...rest: Rest) => Promise<Response> {
   const managers = managersOf(definitions);
-  return async (request: Request & ExchangeCarrier, ...rest) => {
+  const inner = async (outer: Exchange, request: Request, rest: Rest): Promise<Response> => {
+    outer.install(managers);
+    return await handler(seenOf(outer, request), ...rest);
+  };
+  return (request: Request & ExchangeCarrier, ...rest) => {
     const outer = exchangeOf(request);
-    if (outer !== undefined) {
-      outer.install(managers);
-      return await handler(seenOf(outer, request), ...rest);
-    }
+    if (outer !== undefined) return inner(outer, request, rest);
     const view = new WebRequestView(request);
     const exchange = (request[EXCHANGE] = new Exchange(view, managers, view));
-    return await answered(exchange, () => handler(seenOf(exchange, request), ...rest));
+    return answered(exchange, () => handler(seenOf(exchange, request), ...rest));
   };
 }
 
@@ -70,24 +72,17 @@ async function answered(exchange: Exchange, handle: () => Response | Promise<Res
     response = thrown;
   }
   try {
-    return edited(response, await committed(exchange, false));
+    const edits = exchange.finish({ failed: false });
+    return edited(response, isPromise(edits) ? await edits : edits);
   } catch (error) {
     response?.body?.cancel().catch(() => {});
     return failure(error, exchange.owed());
   }
 }
 
-async function committed(exchange: Exchange, failed: boolean): Promise<readonly HeaderEdit[]> {
-  try {
-    return exchange.touched ? await exchange.commit({ failed }) : [];
-  } finally {
-    exchange.close();
-  }
-}
-
 async function afterThrow(exchange: Exchange, thrown: unknown): Promise<Response> {
   try {
-    await committed(exchange, true);
+    await exchange.finish({ failed: true });
   } catch (error) {
     // What the handler threw is what the app must see.
     console.error(error);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isPromise } from "../internal/maybe-promise.ts";
 import { EXCHANGE, Exchange, managersOf, type ExchangeHooks, type InstalledDefinition } from "../session/exchange.ts";
 import { exchangeOf, type ExchangeCarrier } from "../session/request.ts";
 import type { HeaderEdit } from "../transport/transport.ts";
@@ -75,10 +76,11 @@ export function sessions(...definitions: readonly InstalledDefinition[]): HonoMi
       await next();
     } catch (thrown) {
       // Hono answers only errors: anything else goes through to whoever called the app.
-      await committed(exchange, true).catch(console.error);
+      await finished(exchange).catch(console.error);
       throw thrown;
     }
-    await answered(c, exchange, view);
+    if (exchange.touched) await answered(c, exchange, view);
+    else exchange.close();
   };
 }
 
@@ -90,10 +92,15 @@ function show(c: HonoContext, exchange: Exchange): void {
   (c.req.raw as ExchangeCarrier)[EXCHANGE] = exchange;
 }
 
+async function finished(exchange: Exchange): Promise<void> {
+  await exchange.finish({ failed: true });
+}
+
 async function answered(c: HonoContext, exchange: Exchange, view: HonoView): Promise<void> {
   const thrown = c.error !== undefined;
   try {
-    edit(c, await committed(exchange, thrown));
+    const edits = exchange.finish({ failed: thrown });
+    edit(c, isPromise(edits) ? await edits : edits);
   } catch (error) {
     if (thrown) {
       // It is answered already; that the session could not be saved either is told beside it.
@@ -104,14 +111,6 @@ async function answered(c: HonoContext, exchange: Exchange, view: HonoView): Pro
     view.forget();
     edit(c, exchange.owed());
     throw error;
-  }
-}
-
-async function committed(exchange: Exchange, failed: boolean): Promise<readonly HeaderEdit[]> {
-  try {
-    return exchange.touched ? await exchange.commit({ failed }) : [];
-  } finally {
-    exchange.close();
   }
 }
 

@@ -243,6 +243,20 @@ export class Exchange {
     return this.#always.length === 0 ? edits : [...edits, ...this.#always];
   }
 
+  /** Commits what there is to commit, and closes: for adapters that hold the whole response in their hands. */
+  finish(options: { failed: boolean }): MaybePromise<readonly HeaderEdit[]> {
+    let edits: MaybePromise<readonly HeaderEdit[]> = [];
+    try {
+      if (this.touched) edits = this.commit(options);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    if (isPromise(edits)) return Promise.resolve(edits).finally(() => this.close());
+    this.close();
+    return edits;
+  }
+
   /** The response headers are out. */
   close(): void {
     this.#sent = true;
