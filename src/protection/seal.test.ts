@@ -251,16 +251,24 @@ describe.each(ENGINES)("seal() on $name", (engine) => {
 
     test("are remembered: the same token again is a look-up, answered at once", async () => {
       const it = counted();
-      const token = await it.protector.protect(TEXT);
+      const token = await bound().protect(TEXT);
       for (let i = 0; i < 5; i++) expect(await it.protector.unprotect(token)).toEqual({ text: TEXT, outdated: false });
       expect(it.opens()).toBe(1);
       expect(isPromise(it.protector.unprotect(token))).toBe(false);
     });
 
+    test("are remembered from when they are made: what a process seals it does not open", async () => {
+      const it = counted();
+      const token = await it.protector.protect(TEXT);
+      expect(await it.protector.unprotect(token)).toEqual({ text: TEXT, outdated: false });
+      expect(it.opens()).toBe(0);
+    });
+
     test("are forgotten beyond the limit, and all of them with a limit of 0", async () => {
       const few = counted({ openedTokens: 4 });
       const tokens: string[] = [];
-      for (let i = 0; i < 10; i++) tokens.push(await few.protector.protect(`${i}`));
+      const writer = bound();
+      for (let i = 0; i < 10; i++) tokens.push(await writer.protect(`${i}`));
       for (const token of [...tokens, ...tokens]) expect(await few.protector.unprotect(token)).toBeDefined();
       expect(few.opens()).toBe(20);
       const none = counted({ openedTokens: 0 });

@@ -15,7 +15,7 @@ import { nodeCrypto, randomBytes } from "../internal/crypto.ts";
 import { checkNames } from "../internal/option-names.ts";
 import { chain, isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import { aesGcm, TAG_BYTES, type AesGcm, type PrepareAesGcm } from "./aes-gcm.ts";
-import { derivationInfo, openedTokens, ringFor } from "./derived-keys.ts";
+import { derivationInfo, openedTokens, ringFor, type OpenedTokens } from "./derived-keys.ts";
 import { keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
 import type { Protection, ProtectionContext, Protector, Unprotected } from "./protection.ts";
 
@@ -96,8 +96,9 @@ export function sealWith(parts: SealParts, options: SealOptions = {}): Protectio
     bind(context) {
       const ring = ringFor("seal", own, context);
       const derive = derivation(context);
-      const protect = sealer(ring, derive, context, parts);
-      return { returnsSame: limit > 0, protect, unprotect: unsealer(ring, derive, limit, parts) };
+      const opened = openedTokens(ring, limit);
+      const protect = sealer({ ring, derive, opened, parts }, context);
+      return { returnsSame: limit > 0, protect, unprotect: unsealer({ ring, derive, opened, parts }) };
     },
   };
 }
@@ -133,7 +134,15 @@ interface Epoch extends ReadyKey {
   seals: number;
 }
 
-function sealer(ring: KeyRing, derive: Derive, context: ProtectionContext, parts: SealParts): Protector["protect"] {
+/** What sealing and opening share. */
+interface Seal {
+  readonly ring: KeyRing;
+  readonly derive: Derive;
+  readonly opened: OpenedTokens;
+  readonly parts: SealParts;
+}
+
+function sealer({ ring, derive, opened, parts }: Seal, context: ProtectionContext): Protector["protect"] {
   let epoch: Epoch | undefined;
 
   function running(key: RingKey, now: number): Epoch | undefined {
@@ -154,7 +163,12 @@ function sealer(ring: KeyRing, derive: Derive, context: ProtectionContext, parts
   function sealed(current: Epoch, text: string): MaybePromise<string> {
     current.seals++;
     const iv = parts.random(IV_BYTES);
-    return chain(current.cipher.encrypt(iv, concat(current.head, iv), text), encodeBase64url);
+    return chain(current.cipher.encrypt(iv, concat(current.head, iv), text), (bytes) => {
+      const token = encodeBase64url(bytes);
+      // It comes back with the client's next request: no need to open what was just sealed.
+      opened.add(token, text, current.key);
+      return token;
+    });
   }
 
   function* sealedLater(text: string): Steps<string> {
@@ -170,8 +184,7 @@ function sealer(ring: KeyRing, derive: Derive, context: ProtectionContext, parts
 
 // --- opening ------------------------------------------------------------------------------------------------------------
 
-function unsealer(ring: KeyRing, derive: Derive, limit: number, parts: SealParts): Protector["unprotect"] {
-  const opened = openedTokens(ring, limit);
+function unsealer({ ring, derive, opened, parts }: Seal): Protector["unprotect"] {
   const openers = boundedCache<string, ReadyKey>(MAX_OPENERS);
 
   function* openerOf(token: string, head: Uint8Array): Steps<ReadyKey | undefined> {

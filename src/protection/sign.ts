@@ -11,7 +11,7 @@ import { concat, equalBytes, fromUtf8, utf8 } from "../internal/bytes.ts";
 import { hmac, type Primitives } from "../internal/crypto.ts";
 import { checkNames } from "../internal/option-names.ts";
 import { run, settled, type Steps } from "../internal/maybe-promise.ts";
-import { derivationInfo, keyedMacs, openedTokens, ringFor } from "./derived-keys.ts";
+import { derivationInfo, keyedMacs, openedTokens, type OpenedTokens, ringFor } from "./derived-keys.ts";
 import { keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
 import type { Protection, ProtectionContext, Protector, Unprotected } from "./protection.ts";
 
@@ -70,7 +70,9 @@ export function signWith(engine: Primitives["hmac"], options: SignOptions = {}):
     bind(context) {
       const ring = ringFor("sign", own, context);
       const trailerOf = trailers(ring, context, algorithm, engine);
-      return { returnsSame: true, protect: signer(ring, trailerOf), unprotect: verifier(ring, trailerOf) };
+      const opened = openedTokens(ring, OPENED_TOKENS);
+      const unprotect = verifier(ring, trailerOf, opened);
+      return { returnsSame: true, protect: signer(ring, trailerOf, opened), unprotect };
     },
   };
 }
@@ -94,18 +96,20 @@ function trailers(
   };
 }
 
-function signer(ring: KeyRing, trailerOf: TrailerOf): Protector["protect"] {
+function signer(ring: KeyRing, trailerOf: TrailerOf, opened: OpenedTokens): Protector["protect"] {
   function* signText(text: string): Steps<string> {
     const payload = encodeBase64url(utf8(text));
-    const trailer = yield* trailerOf(yield* settled(ring.current()), payload);
-    return `${payload}.${encodeBase64url(trailer)}`;
+    const key = yield* settled(ring.current());
+    const trailer = yield* trailerOf(key, payload);
+    const token = `${payload}.${encodeBase64url(trailer)}`;
+    // It comes back with the client's next request: no need to verify what was just signed.
+    opened.add(token, text, key);
+    return token;
   }
   return (text) => run(signText(text));
 }
 
-function verifier(ring: KeyRing, trailerOf: TrailerOf): Protector["unprotect"] {
-  const opened = openedTokens(ring, OPENED_TOKENS);
-
+function verifier(ring: KeyRing, trailerOf: TrailerOf, opened: OpenedTokens): Protector["unprotect"] {
   function* open(token: string): Steps<Unprotected | undefined> {
     const dot = token.indexOf(".");
     const payload = token.slice(0, Math.max(0, dot));
