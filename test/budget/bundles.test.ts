@@ -7,7 +7,7 @@ const GZIPPED: Readonly<Record<string, number>> = {
   "coatcheck/compat/ktor": 14_146,
   "coatcheck/compat/ktor-directory": 1_878,
   "coatcheck/csrf": 4_766,
-  "coatcheck/define": 26_000,
+  "coatcheck/define": 28_430,
   "coatcheck/express": 5_251,
   "coatcheck/express-session": 18_143,
   "coatcheck/fastify": 5_629,
@@ -17,9 +17,13 @@ const GZIPPED: Readonly<Record<string, number>> = {
   "coatcheck/node": 5_213,
   "coatcheck/store/directory": 7_139,
   "coatcheck/store/express-session": 9_981,
+  "coatcheck/store/memcached": 4_508,
   "coatcheck/store/memory": 2_246,
+  "coatcheck/store/mysql": 7_021,
+  "coatcheck/store/nats": 7_373,
+  "coatcheck/store/postgres": 7_695,
   "coatcheck/store/redis": 8_015,
-  "coatcheck/store/sqlite": 4_368,
+  "coatcheck/store/sqlite": 5_606,
   "coatcheck/testing": 56_923,
 };
 /** How much more it may be before somebody has to say that it is worth it. */
