@@ -7,15 +7,6 @@
 import { quoted } from "./sqlite-schema.ts";
 import type { BoundStatement, SqliteDatabase } from "./sqlite-client.ts";
 
-/** A row of the table. */
-export interface Row {
-  readonly key: string;
-  readonly version: string;
-  readonly expires_at: number;
-  readonly subject: string | null;
-  readonly value: string;
-}
-
 const VERBS = ["create", "read", "exists", "update", "touch", "delete"] as const;
 const LISTINGS = ["byKey", "bySubject", "count", "due"] as const;
 const REMOVALS = ["deleteBySubject", "deleteDue"] as const;

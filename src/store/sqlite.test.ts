@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { fakeClock } from "../testing/fake-clock.ts";
 import { storeCases } from "../testing/store-cases.ts";
 import type { BoundStatement, SqliteDatabase, SqliteValue } from "./sqlite-client.ts";
-import { afterAll as textAfter, fromSqlite, plainStart, toSqlite } from "./sqlite-text.ts";
+import { afterAll as textAfter, fromSql, plainStart, toSql } from "./sql-text.ts";
 import { type SqliteStore, sqliteStore, type SqliteStoreOptions } from "./sqlite.ts";
 import { EXPIRED_FOR, type ListedPage, type ListedRecord, type StoredRecord } from "./store.ts";
 
@@ -546,13 +546,13 @@ describe("text in SQLite", () => {
   test.each(["", "plain", "é😀", "\u0002", "a\u0001", "\0", "a\0b", "\u0001", "\u0001x", "\ud800", "a\udc00b", '"'])(
     "%j comes back",
     (text) => {
-      expect(fromSqlite(toSqlite(text))).toBe(text);
+      expect(fromSql(toSql(text))).toBe(text);
     },
   );
 
   test("only odd text is marked", () => {
-    expect(toSqlite("user/é😀 'x'")).toBe("user/é😀 'x'");
-    expect(toSqlite("a\0")).toBe('\u0001"a\\u0000"');
+    expect(toSql("user/é😀 'x'")).toBe("user/é😀 'x'");
+    expect(toSql("a\0")).toBe('\u0001"a\\u0000"');
   });
 
   test.each([

@@ -3,16 +3,14 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../internal/clock.ts";
+import type { Clock } from "../internal/clock.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
-import { type Listeners, listeners } from "../internal/listeners.ts";
-import { createSweeper } from "../internal/sweeper.ts";
+import { sqlStore } from "./sql.ts";
 import { type OwnDatabase, type SqliteDatabase, sqliteOpener } from "./sqlite-client.ts";
+import { sqliteQueries } from "./sqlite-queries.ts";
 import { prepareSchema } from "./sqlite-schema.ts";
-import { countByPrefix, listBySubject, pageByPrefix, recordOf } from "./sqlite-listing.ts";
-import { type Row, type Statements, statementsFor } from "./sqlite-statements.ts";
-import { fromSqlite, toSqlite } from "./sqlite-text.ts";
-import { EXPIRED_FOR, type ExpiredRecord, type SessionStore, type StoredRecord } from "./store.ts";
+import { type Statements, statementsFor } from "./sqlite-statements.ts";
+import type { SessionStore } from "./store.ts";
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./sqlite-client.ts";
 
@@ -36,8 +34,6 @@ export interface SqliteStoreOptions {
 /** A {@link SessionStore} with every capability except `watch`. */
 export type SqliteStore = Required<Omit<SessionStore, "watch">>;
 
-const SWEPT_AT_ONCE = 500;
-
 /**
  * Keeps sessions in SQLite, for any number of processes on one machine. Synchronous: while another process writes, a call
  * waits for it, and with it the process. Every verb is one statement that commits by itself.
@@ -54,27 +50,17 @@ const SWEPT_AT_ONCE = 500;
 export function sqliteStore(source: string | SqliteDatabase, options: SqliteStoreOptions = {}): SqliteStore {
   const table = tableName(options.table ?? "coatcheck_sessions");
   const connection = connect(source, table, options);
-  const clock = options.clock ?? systemClock;
-  const expired = listeners<ExpiredRecord>();
-  const { statements } = connection;
-  const sweeper = createSweeper({
-    clock,
-    interval: options.sweepInterval ?? "1m",
-    slice: () => deleteExpired(statements(), expired, SWEPT_AT_ONCE, clock.now()) === SWEPT_AT_ONCE,
+  const store = sqlStore({
+    name: "sqliteStore",
+    queries: sqliteQueries(connection.statements),
+    longest: Infinity,
+    sweepInterval: options.sweepInterval,
+    clock: options.clock,
   });
   return {
-    name: "sqliteStore",
-    cached: false,
-    returnsSame: false,
-    ...verbs(statements, sweeper.start),
-    ...listings(statements),
-    ...removals(statements, expired),
-    onExpired(listener) {
-      sweeper.start();
-      return expired.add(listener);
-    },
+    ...store,
     close() {
-      sweeper.stop();
+      void store.close();
       connection.close();
     },
   };
@@ -137,82 +123,5 @@ function checkDatabase(source: unknown, options: SqliteStoreOptions): void {
   }
   for (const option of ["synchronous", "busyTimeout"] as const) {
     if (options[option] !== undefined) throw new TypeError(`${option}: is for a path; set it on the database itself`);
-  }
-}
-
-type Verb = "create" | "read" | "update" | "touch" | "delete";
-
-function verbs(statements: () => Statements, created: () => void): Pick<SqliteStore, Verb> {
-  return {
-    create(key, record, { now }) {
-      const { changes } = statements().create.run(toSqlite(key), ...columnsOf(record), now);
-      created();
-      return Number(changes) > 0;
-    },
-    read(key, { now }) {
-      const row = statements().read.get(toSqlite(key), now) as Row | null | undefined;
-      return row === undefined || row === null ? undefined : recordOf(row, now);
-    },
-    update(key, record, base, { now }) {
-      const kept = toSqlite(key);
-      const { changes } = statements().update.run(...columnsOf(record), kept, toSqlite(base.version), now);
-      if (Number(changes) > 0) return "ok";
-      return statements().exists.all(kept, now).length > 0 ? "conflict" : "gone";
-    },
-    touch(key, expiresAt, { now }) {
-      return Number(statements().touch.run(expiresAt, toSqlite(key), now).changes) > 0;
-    },
-    delete(key, { now }) {
-      return Number(statements().delete.run(toSqlite(key), now).changes) > 0;
-    },
-  };
-}
-
-/** The columns after the key. */
-function columnsOf({ version, expiresAt, subject, value }: StoredRecord): [string, number, string | null, string] {
-  return [toSqlite(version), expiresAt, subject === undefined ? null : toSqlite(subject), toSqlite(value)];
-}
-
-function listings(statements: () => Statements): Pick<SqliteStore, "listBySubject" | "list" | "count"> {
-  return {
-    async *listBySubject(subject, { now }) {
-      yield* listBySubject(statements(), subject, now);
-    },
-    list: (prefix, page, { now }) => pageByPrefix(statements(), prefix, page, now),
-    async count(prefix, { now }) {
-      return countByPrefix(statements(), prefix, now);
-    },
-  };
-}
-
-function removals(
-  statements: () => Statements,
-  expired: Listeners<ExpiredRecord>,
-): Pick<SqliteStore, "deleteBySubject" | "deleteExpired"> {
-  return {
-    deleteBySubject(subject, { except }, { now }) {
-      const kept = except === undefined ? null : toSqlite(except);
-      const rows = statements().deleteBySubject.all(toSqlite(subject), kept, now) as readonly Pick<Row, "key">[];
-      return rows.map(({ key }) => fromSqlite(key));
-    },
-    deleteExpired: (limit, { now }) => deleteExpired(statements(), expired, limit, now),
-  };
-}
-
-/** Tells of what is over and removes it, some rows at a time. */
-function deleteExpired(statements: Statements, expired: Listeners<ExpiredRecord>, limit: number, now: number): number {
-  const end = now - EXPIRED_FOR;
-  let removed = 0;
-  for (;;) {
-    const wanted = Math.min(limit - removed, SWEPT_AT_ONCE);
-    const rows = statements.due.all(end, wanted) as readonly Pick<Row, "key" | "subject">[];
-    if (rows.length === 0) return removed;
-    for (const { key, subject } of rows) {
-      expired.tell({ key: fromSqlite(key), subject: subject === null ? undefined : fromSqlite(subject) });
-    }
-    const changes = Number(statements.deleteDue.run(JSON.stringify(rows.map(({ key }) => key)), end).changes);
-    removed += changes;
-    // None at all: another process is at it.
-    if (rows.length < wanted || removed >= limit || changes === 0) return removed;
   }
 }

@@ -66,6 +66,26 @@ export interface ExpiredRecord {
 }
 
 /**
+ * When a watcher is told of everything, and when not. At first it is not; `restored` and `lost` come in turns from then on.
+ * Neither throws.
+ *
+ * So what was copied after the last `restored`, and before the next `lost`, is as fresh as the way from the store is long.
+ * A connection that went silent is noticed within {@link WATCH_SILENCE}: a copy is never older than that without `lost`.
+ */
+export interface WatchGaps {
+  /**
+   * From now on everything is told. What was done before may not have been, and never will be: every copy that was made
+   * before is to be forgotten.
+   */
+  restored?(): void;
+  /** From now on, or for some seconds already, nothing is told: no copy can be trusted. */
+  lost?(): void;
+}
+
+/** How long a watcher may go without being told, and without a `lost`, at most, in milliseconds. */
+export const WATCH_SILENCE: number = 10_000;
+
+/**
  * Where records are kept. Every verb
  *
  * - is one atomic operation on the record;
@@ -152,8 +172,14 @@ export interface SessionStore {
    */
   onExpired?(listener: (expired: ExpiredRecord) => void): () => void;
 
-  /** Tells of keys that were changed or deleted elsewhere. Returns what ends it. */
-  watch?(listener: (key: string) => void): () => void;
+  /**
+   * Tells of keys whose record was changed or deleted, soon after that was done: by other processes, and perhaps by this
+   * one. Of records that were created, and of those that ended by their clock, it need not tell. The listener does not throw.
+   *
+   * Whoever keeps copies must know when nothing is told: see {@link WatchGaps}. Returns what ends it; then nobody is told of
+   * anything any more.
+   */
+  watch?(listener: (key: string) => void, gaps?: WatchGaps): () => void;
 
   /** Lets go of what the store itself opened: files, timers. A client that the app made is left open. */
   close?(): MaybePromise<void>;

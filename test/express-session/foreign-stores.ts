@@ -13,7 +13,7 @@ import { createClient } from "redis";
 import sessionFileStore from "session-file-store";
 import type { ExpressStore } from "../../src/adapter/express-session.ts";
 import { startRedis, REDIS_PROGRAMS } from "../servers/redis.ts";
-import { POSTGRES_PROGRAMS, startPostgres } from "./postgres.ts";
+import { POSTGRES_PROGRAMS, startPostgres } from "../servers/postgres.ts";
 
 /** Express-session itself. */
 export const originalSession: typeof original.default = createRequire(import.meta.url)("express-session") as never;

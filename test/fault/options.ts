@@ -1,6 +1,10 @@
 /** The command line of `npm run faults`. */
 import { parseArgs } from "node:util";
 import { directory, sqlite } from "./engine-local.ts";
+import { mysql } from "./engine-mysql.ts";
+import { nats } from "./engine-nats.ts";
+import { memcached } from "./engine-memcached.ts";
+import { postgres } from "./engine-postgres.ts";
 import { redis } from "./engine-redis.ts";
 import type { Engine, Fault } from "./fault.ts";
 import { FULL, QUICK, type Pace } from "./run.ts";
@@ -20,6 +24,10 @@ const ENGINES: Readonly<Record<string, (client?: string) => Engine>> = {
   sqlite: () => sqlite,
   directory: () => directory,
   redis,
+  memcached,
+  postgres,
+  mysql,
+  nats,
 };
 
 /** What `--help` says. */

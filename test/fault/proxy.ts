@@ -6,11 +6,14 @@ export interface Proxy {
   readonly port: number;
   /** Lets requests through and keeps answers back for so many milliseconds, and then cuts all connections. */
   loseAnswers(ms: number): Promise<void>;
+  /** Leads to another server from now on; connections to the one before are cut. */
+  pointTo(target: number): void;
   stop(): Promise<void>;
 }
 
 /** Puts a wire before a server of this machine. */
 export async function startProxy(target: number): Promise<Proxy> {
+  let to = target;
   const sockets = new Set<Socket>();
   let isDeaf = false;
   const keep = (socket: Socket): void => {
@@ -19,7 +22,7 @@ export async function startProxy(target: number): Promise<Proxy> {
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
   };
   const server = createServer((client) => {
-    const upstream = connect(target, "127.0.0.1");
+    const upstream = connect(to, "127.0.0.1");
     [client, upstream].forEach(keep);
     client.pipe(upstream);
     upstream.on("data", (bytes) => void (isDeaf || client.write(bytes)));
@@ -39,6 +42,10 @@ export async function startProxy(target: number): Promise<Proxy> {
       });
       cut();
       isDeaf = false;
+    },
+    pointTo(other) {
+      to = other;
+      cut();
     },
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve));

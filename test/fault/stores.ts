@@ -8,7 +8,11 @@ import { flawed, type Flaw } from "./flaws.ts";
 export type StoreOrders =
   | { readonly engine: "directory"; readonly path: string; readonly flaw?: Flaw }
   | { readonly engine: "sqlite"; readonly path: string; readonly flaw?: Flaw }
-  | RedisOrders;
+  | RedisOrders
+  | MemcachedOrders
+  | MysqlOrders
+  | NatsOrders
+  | PostgresOrders;
 
 /** Ports on this machine, and which of the clients in test/servers/redis-clients.ts to use. */
 export interface RedisOrders {
@@ -21,6 +25,42 @@ export interface RedisOrders {
   readonly flaw?: Flaw;
 }
 
+/** Ports on this machine, and which of the clients in test/servers/memcached-clients.ts to use. */
+export interface MemcachedOrders {
+  readonly engine: "memcached";
+  readonly client: string;
+  readonly ports: readonly number[];
+  readonly flaw?: Flaw;
+}
+
+/** A port on this machine, and which of the clients in test/servers/postgres-clients.ts to use. */
+export interface PostgresOrders {
+  readonly engine: "postgres";
+  readonly client: string;
+  readonly port: number;
+  readonly flaw?: Flaw;
+}
+
+/** Where a server is, and which of the clients in test/servers/mariadb-clients.ts to use. */
+export interface MysqlOrders {
+  readonly engine: "mysql";
+  readonly client: string;
+  readonly options: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly database: string;
+  };
+  readonly flaw?: Flaw;
+}
+
+/** Ports on this machine, of servers that have a bucket `sessions`. */
+export interface NatsOrders {
+  readonly engine: "nats";
+  readonly ports: readonly number[];
+  readonly flaw?: Flaw;
+}
+
 /** Opens a store. Only the driver that it needs is loaded. */
 export async function openStore(orders: StoreOrders): Promise<SessionStore> {
   const store = await opened(orders);
@@ -29,6 +69,10 @@ export async function openStore(orders: StoreOrders): Promise<SessionStore> {
 
 async function opened(orders: StoreOrders): Promise<SessionStore> {
   if (orders.engine === "redis") return await openRedis(orders);
+  if (orders.engine === "memcached") return await openMemcached(orders);
+  if (orders.engine === "mysql") return await openMysql(orders);
+  if (orders.engine === "nats") return await openNats(orders);
+  if (orders.engine === "postgres") return await openPostgres(orders);
   if (orders.engine === "directory") {
     const { directoryStore } = await import("../../src/store/directory.ts");
     return directoryStore(orders.path, { sweepInterval: false });
@@ -46,4 +90,35 @@ async function openRedis({ topology, client, nodes, sentinels = [], wait }: Redi
   const connect = { single: SINGLE, sentinel: SENTINEL, cluster: CLUSTER }[topology][client];
   if (connect === undefined) throw new Error(`no client "${client}" for ${topology}`);
   return redisStore((await connect(servers)).client, wait === undefined ? {} : { wait });
+}
+
+async function openPostgres({ client, port }: PostgresOrders): Promise<SessionStore> {
+  const { POSTGRES_CLIENTS } = await import("../servers/postgres-clients.ts");
+  const { postgresStore } = await import("../../src/store/postgres.ts");
+  const connect = POSTGRES_CLIENTS[client];
+  if (connect === undefined) throw new Error(`no client "${client}" for PostgreSQL`);
+  return postgresStore((await connect(port)).client, { sweepInterval: false });
+}
+
+async function openMysql({ client, options }: MysqlOrders): Promise<SessionStore> {
+  const { MYSQL_CLIENTS } = await import("../servers/mariadb-clients.ts");
+  const { mysqlStore } = await import("../../src/store/mysql.ts");
+  const connect = MYSQL_CLIENTS[client];
+  if (connect === undefined) throw new Error(`no client "${client}" for MariaDB`);
+  return mysqlStore((await connect({ options })).client, { sweepInterval: false });
+}
+
+async function openMemcached({ client, ports }: MemcachedOrders): Promise<SessionStore> {
+  const { MEMCACHED_CLIENTS } = await import("../servers/memcached-clients.ts");
+  const { memcachedStore } = await import("../../src/store/memcached.ts");
+  const connect = MEMCACHED_CLIENTS[client];
+  if (connect === undefined) throw new Error(`no client "${client}" for Memcached`);
+  return memcachedStore(connect(ports).client);
+}
+
+async function openNats({ ports }: NatsOrders): Promise<SessionStore> {
+  const { connectNats } = await import("../servers/nats.ts");
+  const { natsStore } = await import("../../src/store/nats.ts");
+  const client = await connectNats({ nodes: ports.map((port) => ({ port })), replicas: 1 });
+  return natsStore(await client.open("sessions"), { sweepInterval: false });
 }

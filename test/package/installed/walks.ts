@@ -20,7 +20,11 @@ import type * as onHono from "coatcheck/hono";
 import type * as onKoa from "coatcheck/koa";
 import type * as onNode from "coatcheck/node";
 import type * as directory from "coatcheck/store/directory";
+import type * as memcached from "coatcheck/store/memcached";
 import type * as memory from "coatcheck/store/memory";
+import type * as mysql from "coatcheck/store/mysql";
+import type * as nats from "coatcheck/store/nats";
+import type * as postgres from "coatcheck/store/postgres";
 import type * as foreign from "coatcheck/store/express-session";
 import type * as redis from "coatcheck/store/redis";
 import type * as sqlite from "coatcheck/store/sqlite";
@@ -48,7 +52,11 @@ export interface Doors {
   readonly "coatcheck/package.json": { readonly name: string };
   readonly "coatcheck/store/directory": typeof directory;
   readonly "coatcheck/store/express-session": typeof foreign;
+  readonly "coatcheck/store/memcached": typeof memcached;
   readonly "coatcheck/store/memory": typeof memory;
+  readonly "coatcheck/store/mysql": typeof mysql;
+  readonly "coatcheck/store/nats": typeof nats;
+  readonly "coatcheck/store/postgres": typeof postgres;
   readonly "coatcheck/store/redis": typeof redis;
   readonly "coatcheck/store/sqlite": typeof sqlite;
   readonly "coatcheck/testing": typeof testing;
@@ -270,7 +278,23 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
     return { ...(kits && (await kept(doors, () => memoryStore()))) };
   },
 
-  // What it does with a server is tested with servers; here, that it needs none to be loaded and to refuse.
+  // What these do with a server is tested with servers; here, that they need none to be loaded and to refuse.
+  async "coatcheck/store/memcached"(doors) {
+    return doors["coatcheck/store/memcached"].memcachedStore({} as never);
+  },
+
+  async "coatcheck/store/mysql"(doors) {
+    return doors["coatcheck/store/mysql"].mysqlStore({} as never);
+  },
+
+  async "coatcheck/store/nats"(doors) {
+    return doors["coatcheck/store/nats"].natsStore({} as never);
+  },
+
+  async "coatcheck/store/postgres"(doors) {
+    return doors["coatcheck/store/postgres"].postgresStore({} as never);
+  },
+
   async "coatcheck/store/redis"(doors) {
     return doors["coatcheck/store/redis"].redisStore({} as never);
   },

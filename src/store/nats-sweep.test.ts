@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { KV } from "@nats-io/kv";
+import { connectNats, NATS_PROGRAMS, startNats, type NatsClient, type NatsServers } from "../../test/servers/nats.ts";
+import { monitorNats, type NatsMonitor } from "../../test/servers/nats-monitor.ts";
+import { describeWithServers } from "../../test/servers/require.ts";
+import { Browser, HOUR, MINUTE, type Data } from "../../test/testbed.ts";
+import { defineSession } from "../index.ts";
+import { fakeClock } from "../testing/fake-clock.ts";
+import { natsStore, type NatsStore } from "./nats.ts";
+import { EXPIRED_FOR, type StoredRecord } from "./store.ts";
+
+let made = 0;
+const START = Date.UTC(2026, 0, 1);
+const DAY = 24 * HOUR;
+const record = (fields: Partial<StoredRecord> = {}): StoredRecord => ({
+  version: `v${++made}`,
+  expiresAt: START + 5 * MINUTE,
+  value: "{}",
+  ...fields,
+});
+
+describeWithServers("the sweeper of natsStore", NATS_PROGRAMS, () => {
+  let servers: NatsServers;
+  let client: NatsClient;
+  let monitor: NatsMonitor;
+  beforeAll(async () => {
+    servers = await startNats();
+    client = await connectNats(servers);
+    monitor = await monitorNats(client);
+  });
+  afterAll(async () => {
+    await client?.close();
+    await servers?.stop();
+  });
+
+  async function fresh(): Promise<{ readonly bucket: KV; readonly store: NatsStore }> {
+    const bucket = await client.bucket(`s${++made}`);
+    return { bucket, store: natsStore(bucket, { sweepInterval: false }) };
+  }
+
+  /** Keys of all that is in a bucket. */
+  async function namesIn(bucket: KV): Promise<readonly string[]> {
+    const names: string[] = [];
+    for await (const name of await bucket.keys()) names.push(name);
+    return names.toSorted();
+  }
+
+  test("of 3 000 sessions that come and go nothing is left but what sweeps know", async () => {
+    const { bucket, store } = await fresh();
+    const keys = Array.from({ length: 3_000 }, (_, i) => `user/${i}`);
+    for (let at = 0; at < keys.length; at += 500) {
+      const some = keys
+        .slice(at, at + 500)
+        .map((key, i) => [key, record({ expiresAt: START + (i % 90) * MINUTE })] as const);
+      await Promise.all(
+        some.map(async ([key, one], i) => {
+          await store.create(key, i % 5 === 0 ? { ...one, subject: `user/s${i % 7}` } : one, { now: START - HOUR });
+          if (i % 4 === 0) await store.delete(key, { now: START - HOUR });
+        }),
+      );
+    }
+    const told: string[] = [];
+    store.onExpired(({ key }) => told.push(key));
+    let removed = 0;
+    for (let now = START; now < START + 3 * HOUR; now += 20 * MINUTE) {
+      for (let some = 500; some === 500; removed += some) some = await store.deleteExpired(500, { now });
+    }
+    expect(removed).toBe(2_250);
+    expect(told.toSorted()).toEqual(keys.filter((_, i) => (i % 500) % 4 !== 0).toSorted());
+    expect(await namesIn(bucket)).toEqual(["t.state"]);
+    expect((await bucket.status()).streamInfo.state.messages).toBe(1);
+  }, 60_000);
+
+  test("of two that sweep at once each end is told of and removed by one", async () => {
+    const { bucket, store } = await fresh();
+    const keys = Array.from({ length: 300 }, (_, i) => `user/${i}`);
+    await Promise.all(keys.map((key) => store.create(key, record(), { now: START })));
+    const other = natsStore(bucket, { sweepInterval: false });
+    const told: string[] = [];
+    for (const one of [store, other]) one.onExpired(({ key }) => told.push(key));
+    let removed = 0;
+    for (let round = 0; round < 20 && removed < keys.length; round++) {
+      const answers = await Promise.all([store, other].map((one) => one.deleteExpired(100, { now: START + HOUR })));
+      expect(Math.min(...answers), "one at a time").toBe(0);
+      removed += answers[0]! + answers[1]!;
+    }
+    expect(removed).toBe(keys.length);
+    expect(told.toSorted()).toEqual(keys.toSorted());
+  });
+
+  test("whoever sweeps may die at any message: every end is told of at least once, and no other", async () => {
+    for (let last = 1, died = true; died; last++) {
+      const { bucket, store } = await fresh();
+      const over = Array.from({ length: 3 }, (_, i) => `user/over${i}`);
+      for (const key of over) await store.create(key, record({ subject: "user/ada" }), { now: START });
+      await store.create("user/touched", record(), { now: START });
+      await store.touch("user/touched", START + HOUR, { now: START });
+      await store.create("user/deleted", record({ subject: "user/ada" }), { now: START });
+      await store.delete("user/deleted", { now: START });
+      const told: string[] = [];
+      died = false;
+      let messages = 0;
+      const mortal = natsStore(
+        broken(bucket, () => {
+          if (++messages <= last) return;
+          died = true;
+          throw new Error("dead");
+        }),
+        { sweepInterval: false },
+      );
+      mortal.onExpired(({ key }) => told.push(key));
+      const now = START + 5 * MINUTE + EXPIRED_FOR + 1;
+      if (last > 300) throw new Error("the sweep has no end");
+      const failed = await Promise.resolve(mortal.deleteExpired(100, { now })).then(
+        () => undefined,
+        (error: Error) => error.message,
+      );
+      expect(failed).toBe(died ? "dead" : undefined);
+      store.onExpired(({ key }) => told.push(key));
+      // Its lease has run out.
+      await store.deleteExpired(100, { now: now + 31_000 });
+      expect([...new Set(told)].toSorted(), `after message ${last}`).toEqual(over);
+      told.length = 0;
+      await store.deleteExpired(100, { now: START + HOUR + EXPIRED_FOR + 2 * MINUTE });
+      expect(told, "the touched one, when its time had come").toEqual(["user/touched"]);
+      expect(await namesIn(bucket), `what is left after message ${last}`).toEqual(["t.state"]);
+      await bucket.destroy();
+    }
+  }, 60_000);
+
+  test("a session that is used for days costs a sweep as much as one that is not, and outlives all sweeps", async () => {
+    const clock = fakeClock(START);
+    const { bucket } = await fresh();
+    const store = natsStore(bucket, { clock, sweepInterval: false });
+    const user = defineSession<Data>({ name: "user", store, clock, absoluteTimeout: false, renewalTimeout: false });
+    const browser = new Browser(user);
+    await browser.visit(user, (session) => session.authenticate("ada"));
+    let most = 0;
+    for (let i = 0; i < 200; i++) {
+      clock.advance(10 * MINUTE);
+      await browser.visit(user, () => {});
+      const sent = await monitor.during(async () => store.deleteExpired(100, { now: clock.now() }));
+      most = Math.max(most, sent.length);
+    }
+    expect(most).toBeLessThan(30);
+    expect((await namesIn(bucket)).length).toBeLessThan(12);
+    expect(await user.manager.revokeAll("ada")).toBe(1);
+  });
+
+  test("a sweep with nothing to do is four messages", async () => {
+    const { store } = await fresh();
+    await store.create("user/1", record({ expiresAt: START + DAY }), { now: START });
+    await store.deleteExpired(100, { now: START });
+    const sent = await monitor.during(async () => store.deleteExpired(100, { now: START + MINUTE }));
+    expect(sent).toEqual(["GET", "PUT t", "GET", "PUT t"]);
+  });
+
+  test("P28: a member without a record is struck when it is older than a minute, and not before", async () => {
+    const { bucket, store } = await fresh();
+    const later = START + EXPIRED_FOR + MINUTE;
+    for (const id of ["old", "young", "there"]) {
+      const now = id === "old" ? START : later;
+      await store.create(`user/${id}`, record({ subject: "user/ada", expiresAt: START + HOUR }), { now });
+      // As if the one who listed it had not got further.
+      if (id !== "there") await bucket.purge(`r.user.${id}`);
+    }
+    const found: string[] = [];
+    for await (const { key } of store.listBySubject("user/ada", { now: later + 1_000 })) found.push(key);
+    expect(found).toEqual(["user/there"]);
+    expect(await bucket.get("s.user.ada").then((entry) => entry?.json())).toEqual([
+      ["user/young", later],
+      ["user/there", later],
+    ]);
+  });
+
+  test("a manager tells when a session has ended, once, with whose it was", async () => {
+    const clock = fakeClock(START);
+    const { bucket } = await fresh();
+    const store = natsStore(bucket, { clock });
+    const user = defineSession<Data>({ name: "user", store, clock });
+    const ended: unknown[] = [];
+    user.manager.on("expired", ({ id, subject }) => ended.push([id, subject]));
+    const browser = new Browser(user);
+    const id = await browser.visit(user, (session) => {
+      session.authenticate("ada");
+      return session.id;
+    });
+    for (let i = 0; i < 60 && ended.length === 0; i++) {
+      await clock.advanceAsync(MINUTE);
+      // The sweep talks to a real server.
+      await client.connection.flush();
+      await user.manager.deleteExpired();
+    }
+    expect(ended).toEqual([[id, "ada"]]);
+    await store.close();
+  });
+});
+
+/** A bucket that is told of each message before it is sent. */
+function broken(bucket: KV, before: () => void): KV {
+  type Asking = Record<string, (...args: readonly unknown[]) => Promise<unknown>>;
+  const { js, jsm } = bucket as unknown as {
+    readonly js: Asking;
+    readonly jsm: { streams: Asking; consumers: object };
+  };
+  const through = (of: Asking, names: readonly string[]): object =>
+    Object.assign(
+      Object.create(of) as object,
+      Object.fromEntries(
+        names.map((name) => [
+          name,
+          async (...args: readonly unknown[]) => {
+            before();
+            return await of[name]!(...args);
+          },
+        ]),
+      ),
+    );
+  return Object.assign(Object.create(bucket) as KV, {
+    js: through(js, ["publish"]),
+    jsm: { consumers: jsm.consumers, streams: through(jsm.streams, ["getMessage", "purge", "info"]) },
+  });
+}

@@ -1,0 +1,174 @@
+/**
+ * The feed of changes of `natsStore`: a consumer that delivers each message of a record after it was stored.
+ *
+ * A subscription alone does not say what it has missed. So deliveries are counted, and every few seconds the leader is asked for
+ * the next message after the last one that came: one that then does not come shows that the feed, or the server that it comes
+ * from, is behind; and no answer shows that nothing can be known.
+ *
+ * @module
+ */
+import { encodeBase64url } from "../internal/base64url.ts";
+import { systemClock } from "../internal/clock.ts";
+import { randomBytes } from "../internal/crypto.ts";
+import type { Delivered, NatsConnection } from "./nats-client.ts";
+import { foundIn } from "./nats-record.ts";
+import { RECORDS, textOf } from "./nats-text.ts";
+import type { WatchGaps } from "./store.ts";
+
+/** How often the leader is asked, and how long an answer may take, in milliseconds: both together twice is well under 10 s. */
+const [ASK_EVERY, ANSWER_WITHIN] = [1_500, 1_500];
+
+/** Between two attempts to open a feed, in milliseconds. */
+const RETRY = 500;
+
+/** A server removes the consumer of a process that is gone after so long, in nanoseconds. */
+const GONE_AFTER = 30_000_000_000;
+
+type Listener = (key: string) => void;
+
+/** Tells of keys whose record was written. Returns what ends it. */
+export function watchRecords(nats: NatsConnection, listener: Listener, gaps: WatchGaps = {}): () => void {
+  const stop = new AbortController();
+  void follow(nats, listener, gaps, stop.signal);
+  return () => stop.abort();
+}
+
+async function follow(nats: NatsConnection, listener: Listener, gaps: WatchGaps, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      await feed(nats, listener, gaps, stop);
+    } catch {
+      // Nobody waits for it: that nothing is told is what `lost` has said, or that `restored` has not come.
+    }
+    await pause(RETRY, stop);
+  }
+}
+
+/** One consumer, from `restored` to `lost`. */
+async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, stop: AbortSignal): Promise<void> {
+  const { stream, js, jsm } = nats.parts;
+  const broken = new AbortController();
+  const end = (): void => broken.abort();
+  stop.addEventListener("abort", end);
+  const progress = { seen: 0, count: 0 };
+  const inbox = `${js.nc.options.inboxPrefix ?? "_INBOX"}.${encodeBase64url(randomBytes(16))}`;
+  const before = nats.parts.subjectForKey("").length;
+  const callback = (error: unknown, message: Delivered): void => {
+    if (broken.signal.aborted) return;
+    if (error !== null && error !== undefined) return broken.abort();
+    const { sequence, count } = placeOf(message.reply);
+    // What is not a message of the stream says that the consumer is gone.
+    if (message.subject === inbox || count !== progress.count + 1) return broken.abort();
+    Object.assign(progress, { seen: Math.max(sequence, progress.seen), count });
+    void tell(nats, message.subject.slice(before), listener, broken);
+  };
+  const subscription = js.nc.subscribe(inbox, { callback });
+  const status = js.nc.status();
+  try {
+    const { name } = await jsm.consumers.add(stream, consumerTo(inbox, nats.parts.subjectForKey(`${RECORDS}>`)));
+    const { last } = await nats.ends({ signal: patience() });
+    progress.seen = Math.max(progress.seen, last);
+    void breakAt("disconnect", status, broken);
+    if (!stop.aborted) {
+      gaps.restored?.();
+      await checked(nats, progress, broken);
+      if (!stop.aborted) gaps.lost?.();
+    }
+    // One that cannot be removed now is removed by the server, as that of a process that is gone.
+    void jsm.consumers.delete(stream, name).catch(() => undefined);
+  } finally {
+    broken.abort();
+    stop.removeEventListener("abort", end);
+    status.stop();
+    subscription.unsubscribe();
+  }
+}
+
+function consumerTo(inbox: string, filter: string): object {
+  return {
+    deliver_subject: inbox,
+    filter_subject: filter,
+    deliver_policy: "new",
+    ack_policy: "none",
+    replay_policy: "instant",
+    max_deliver: 1,
+    num_replicas: 1,
+    mem_storage: true,
+    headers_only: true,
+    inactive_threshold: GONE_AFTER,
+  };
+}
+
+/** Asks the leader until something is missing, nobody answers, or the watch ends. */
+async function checked(
+  nats: NatsConnection,
+  progress: { readonly seen: number },
+  broken: AbortController,
+): Promise<void> {
+  let expected = 0;
+  for (;;) {
+    await pause(ASK_EVERY, broken.signal);
+    if (broken.signal.aborted) return;
+    try {
+      const next = await nats.next(`${RECORDS}>`, progress.seen + 1, { signal: patience() });
+      if (progress.seen < expected) return broken.abort();
+      expected = next?.sequence ?? 0;
+    } catch {
+      // Not knowing is as good as knowing that something is missing.
+      broken.abort();
+    }
+  }
+}
+
+async function tell(nats: NatsConnection, name: string, listener: Listener, broken: AbortController): Promise<void> {
+  try {
+    const key = textOf(RECORDS, name) ?? (await keyOf(nats, name));
+    if (key !== undefined && !broken.signal.aborted) listener(key);
+  } catch {
+    // It cannot be told, and so nothing can be relied on.
+    broken.abort();
+  }
+}
+
+/** The key of a name that is a hash: its message has it. */
+async function keyOf(nats: NatsConnection, name: string): Promise<string | undefined> {
+  const kept = await nats.get(name, { signal: patience() });
+  return kept === undefined ? undefined : foundIn(kept, 0).key;
+}
+
+/** Where a message is: in the stream, and among those that were delivered; from the subject for its acknowledgement. */
+function placeOf(reply = ""): { readonly sequence: number; readonly count: number } {
+  const words = reply.split(".");
+  // Servers from 2.10 on may put domain and account first.
+  const at = words.length > 9 ? 7 : 5;
+  return { sequence: Number(words[at]), count: Number(words[at + 1]) };
+}
+
+async function breakAt(
+  type: string,
+  status: AsyncIterable<{ readonly type: string }>,
+  broken: AbortController,
+): Promise<void> {
+  for await (const event of status) if (event.type === type) broken.abort();
+}
+
+/** Aborted when an answer is overdue. */
+function patience(): AbortSignal {
+  const overdue = new AbortController();
+  systemClock.after(ANSWER_WITHIN, () => overdue.abort());
+  return overdue.signal;
+}
+
+/** Waits; not longer than until `stop`. */
+async function pause(ms: number, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      cancel();
+      stop.removeEventListener("abort", end);
+      resolve();
+    };
+    const cancel = systemClock.after(ms, end);
+    stop.addEventListener("abort", end);
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * Real NATS servers with JetStream for tests: a single one, and a cluster of three.
+ */
+import { writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { join } from "node:path";
+import { connect, type NodeConnectionOptions } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { Kvm, type KV, type KvOptions } from "@nats-io/kv";
+import { programPath } from "./require.ts";
+import { freePorts, serverDirectory, startProcess, until, type ServerProcess } from "./server-process.ts";
+
+/** What the tests need to be installed. */
+export const NATS_PROGRAMS: readonly string[] = ["nats-server"];
+
+/** One server. */
+export interface NatsNode {
+  readonly port: number;
+  readonly name: string;
+  readonly process: ServerProcess;
+  /** Starts it again where it was, with what is on its disk, once it was killed. */
+  restart(): Promise<void>;
+}
+
+/** Servers that belong together. */
+export interface NatsServers {
+  readonly nodes: readonly NatsNode[];
+  readonly replicas: number;
+  stop(): Promise<void>;
+}
+
+type NatsConnection = Awaited<ReturnType<typeof connect>>;
+
+/** A connection, and buckets over it. */
+export interface NatsClient {
+  readonly connection: NatsConnection;
+  /** Creates or opens a bucket. */
+  bucket(name: string, options?: Partial<KvOptions>): Promise<KV>;
+  /** Opens a bucket that is there. */
+  open(name: string): Promise<KV>;
+  close(): Promise<void>;
+}
+
+/** Values of two megabytes pass, as the kit has them. */
+const MAX_PAYLOAD = "max_payload: 8MB\n";
+
+/** One server. `limits`: lines for its JetStream. */
+export async function startNats(limits = ""): Promise<NatsServers> {
+  const [port = 0] = await freePorts(1);
+  const node = await startNode("n1", port, limits, "");
+  return { nodes: [node], replicas: 1, stop: () => node.process.stop() };
+}
+
+/** A cluster of three; buckets are on all of them. */
+export async function startNatsCluster(): Promise<NatsServers> {
+  const ports = await freePorts(3);
+  const routePorts = await freePorts(3);
+  const routes = routePorts.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
+  const nodes = await Promise.all(
+    ports.map((port, i) => {
+      const cluster = `cluster { name: c, listen: "127.0.0.1:${routePorts[i]}", routes: [${routes}] }\n`;
+      return startNode(`n${i + 1}`, port, "", cluster);
+    }),
+  );
+  await until("the cluster", () => canStore(ports));
+  return { nodes, replicas: 3, stop: async () => void (await Promise.all(nodes.map((node) => node.process.stop()))) };
+}
+
+/** Connects to servers, by whatever connection there is at first; to those only that are given. */
+export async function connectNats(
+  servers: Pick<NatsServers, "replicas"> & { readonly nodes: readonly Pick<NatsNode, "port">[] },
+  options: NodeConnectionOptions = {},
+): Promise<NatsClient> {
+  const connection = await connect({
+    servers: servers.nodes.map(({ port }) => `127.0.0.1:${port}`),
+    ignoreClusterUpdates: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    // Else it takes minutes to notice a server that stands still, and 20 s to give up connecting to one.
+    pingInterval: 1_000,
+    maxPingOut: 2,
+    timeout: 1_000,
+    ...options,
+  });
+  const kvm = new Kvm(connection);
+  return {
+    connection,
+    bucket: (name, more = {}) => kvm.create(name, { replicas: servers.replicas, ...more }),
+    open: (name) => kvm.open(name),
+    close: () => connection.close(),
+  };
+}
+
+/** Which of the servers leads the stream of a bucket. */
+export async function leaderOf(servers: NatsServers, client: NatsClient, bucket: string): Promise<NatsNode> {
+  const { cluster } = await (await jetstreamManager(client.connection)).streams.info(`KV_${bucket}`);
+  const found = servers.nodes.find(({ name }) => name === cluster?.leader);
+  if (found === undefined) throw new Error("no leader");
+  return found;
+}
+
+async function canStore(ports: readonly number[]): Promise<boolean> {
+  const client = await connectNats({ nodes: ports.map((port) => ({ port })), replicas: 3 });
+  try {
+    const kv = await client.bucket("ready", { storage: "memory" as never });
+    await kv.put("ready", "yes");
+    return await kv.destroy();
+  } finally {
+    await client.close();
+  }
+}
+
+async function startNode(name: string, port: number, limits: string, others: string): Promise<NatsNode> {
+  const program = programPath("nats-server");
+  if (program === undefined) throw new Error("nats-server is not installed");
+  const directory = serverDirectory("nats");
+  const lines = [
+    `server_name: ${name}\n`,
+    `listen: "127.0.0.1:${port}"\n`,
+    `jetstream {\n  store_dir: "${directory}"\n  ${limits}\n}\n`,
+    MAX_PAYLOAD,
+    others,
+  ];
+  writeFileSync(join(directory, "server.conf"), lines.join(""));
+  const start = async (): Promise<ServerProcess> => {
+    const started = startProcess(program, ["-c", join(directory, "server.conf")], directory);
+    try {
+      await until("nats-server", () => greets(port));
+      return started;
+    } catch (error) {
+      const output = started.output();
+      await started.stop();
+      throw new Error(`nats-server did not start:\n${output}`, { cause: error });
+    }
+  };
+  let server = await start();
+  return {
+    port,
+    name,
+    get process() {
+      return server;
+    },
+    restart: async () => void (server = await start()),
+  };
+}
+
+/** Whether a server says what it says first of all, and that it has JetStream. */
+async function greets(port: number): Promise<boolean> {
+  return await new Promise((resolve, reject) => {
+    const socket = createConnection(port, "127.0.0.1");
+    socket.once("error", reject).once("data", (bytes) => {
+      socket.destroy();
+      resolve(bytes.toString().includes('"jetstream":true'));
+    });
+  });
+}
