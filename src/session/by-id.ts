@@ -106,7 +106,7 @@ export function fromStored(byId: ById, stored: StoredRecord, memo?: RecordMemo):
 }
 
 /** Of large sessions those of many clients would fill the memory. */
-const LONGEST_REMEMBERED = 16_384;
+const LONGEST_REMEMBERED = 4_096;
 
 /** Remembers what a record says. */
 export function memorise(

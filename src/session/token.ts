@@ -72,7 +72,7 @@ export interface TokenOptions {
 }
 
 /** How many tokens are remembered: about half a kilobyte each. */
-const MOST_REMEMBERED = 1024;
+const MOST_REMEMBERED = 4096;
 
 interface Remembered extends OpenedToken {
   readonly edition: object | undefined;
