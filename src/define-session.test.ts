@@ -256,6 +256,22 @@ describe("data", () => {
     );
   });
 
+  test("P17: what a schema makes of stored data is refused where it is no JSON, also when nobody touched it", async () => {
+    const store = memoryStore();
+    const before = defineSession<{ at: string }>({ name: "user", store });
+    const after = defineSession({
+      name: "user",
+      store,
+      schema: z.object({ at: z.coerce.date(), n: z.number().default(0) }),
+    });
+    const browser = new Browser(before);
+    await browser.visit(before, (session) => session.set({ at: "2026-11-21" }));
+    await browser.visit(after, (session) => {
+      expect(session.data?.at).toBeInstanceOf(Date);
+      expect(() => session.update((data) => ({ ...data, n: 1 }) as never)).toThrow(/data\.at .* instance of Date/);
+    });
+  });
+
   test.each([
     ["a Date", new Date(), /instance of Date/],
     ["a Map", new Map(), /instance of Map/],

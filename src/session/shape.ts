@@ -34,7 +34,8 @@ export function shapeOf(schema: StandardSchemaV1 | undefined, migrate: ((old: un
     accept(value, known) {
       const checked = check(value);
       if ("issues" in checked) throw refused(checked.issues);
-      const copy = frozenJson(checked.value, "session data", known);
+      // What a schema makes of data may be no JSON, also where it was seen before.
+      const copy = frozenJson(checked.value, "session data", schema === undefined ? known : undefined);
       // Without a schema the copy is what was checked; with one, reading it back must find what writing it left (P17).
       if (schema !== undefined && "issues" in check(copy)) {
         throw new TypeError(
