@@ -26,6 +26,11 @@ describeWithServers("over a real MariaDB,", MARIADB_PROGRAMS, () => {
   });
   afterAll(() => server?.stop());
 
+  /** How many statements wait for a lock now. The tables that tell of locks stay as they are while somebody keeps asking. */
+  async function waits(): Promise<number> {
+    return Number(await statusOf(server, "Innodb_row_lock_current_waits"));
+  }
+
   /** A shop and its visitor, over one connection: so each statement is prepared once at most. */
   function shop(pool: Pool, options: MysqlStoreOptions = {}): Shop {
     const clock = fakeClock(Date.now());
@@ -217,10 +222,7 @@ describeWithServers("over a real MariaDB,", MARIADB_PROGRAMS, () => {
       await holder.query("SELECT * FROM coatcheck_sessions WHERE `key` = 'stuck/1' FOR UPDATE");
       const controller = new AbortController();
       const touched = store.touch("stuck/1", call.now + 70_000, { ...call, signal: controller.signal });
-      await until("the touch waits for the lock", async () => {
-        const [row] = await server.ask("SELECT COUNT(*) AS waiting FROM information_schema.innodb_lock_waits");
-        return Number(row?.["waiting"]) > 0;
-      });
+      await until("the touch waits for the lock", async () => (await waits()) > 0);
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       controller.abort(new Error("too late"));
       await expect(touched).rejects.toThrow("too late");
@@ -285,10 +287,7 @@ describeWithServers("over a real MariaDB,", MARIADB_PROGRAMS, () => {
       }
       await holder.query("SELECT * FROM coatcheck_sessions WHERE `key` = 'dead/2' FOR UPDATE");
       const removed = store.deleteExpired(10, call);
-      await until("the sweep has one lock and wants the other", async () => {
-        const [row] = await server.ask("SELECT COUNT(*) AS waiting FROM information_schema.innodb_lock_waits");
-        return Number(row?.["waiting"]) > 0;
-      });
+      await until("the sweep has one lock and wants the other", async () => (await waits()) > 0);
       await holder.query("SELECT * FROM coatcheck_sessions WHERE `key` = 'dead/1' FOR UPDATE");
       expect(Number(await statusOf(server, "Innodb_deadlocks"))).toBe(deadlocks + 1);
       await holder.query("ROLLBACK");

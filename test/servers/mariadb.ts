@@ -74,7 +74,9 @@ export async function startMariadb(config: MariadbConfig = {}, place?: string): 
   if (place === undefined) mkdirSync(data);
   if (IS_ROOT) for (const owned of [directory, data]) chownSync(owned, NOBODY, NOBODY);
   const [port = 0] = await freePorts(1);
-  const settings = { ...DEFAULTS, ...config, datadir: data, socket: join(directory, "socket"), port: String(port) };
+  // A server that starts removes the temporary tables of others from where its own would be.
+  const places = { datadir: data, tmpdir: directory, socket: join(directory, "socket") };
+  const settings = { ...DEFAULTS, ...config, ...places, port: String(port) };
   const args = ["--no-defaults", ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
   install(directory, data);
   const start = (): Promise<ServerProcess> => startServer(args, directory, port);
@@ -111,6 +113,7 @@ function install(directory: string, data: string): void {
     programPath("mariadb-install-db") ?? "mariadb-install-db",
     "--no-defaults",
     `--datadir=${data}`,
+    `--tmpdir=${directory}`,
     "--auth-root-authentication-method=normal",
     "--skip-test-db",
     "--skip-name-resolve",
