@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type } from "arktype";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
@@ -263,7 +264,9 @@ describe("data", () => {
       const { at, ...rest } = value as { at: unknown };
       return { value: { ...rest, at: typeof at === "string" ? new Date(at) : at } };
     };
-    const schema = { "~standard": { version: 1 as const, vendor: "test", validate } };
+    const schema: StandardSchemaV1<unknown, { at: unknown; n?: number }> = {
+      "~standard": { version: 1, vendor: "test", validate },
+    };
     const after = defineSession({ name: "user", store, schema });
     const browser = new Browser(before);
     await browser.visit(before, (session) => session.set({ at: "2026-11-21" }));
