@@ -54,6 +54,7 @@ export type {
   StoreCall,
   StoredRecord,
   UpdateOutcome,
+  WatchGaps,
 } from "./store/store.ts";
 export type { CookiePrefix } from "./transport/cookie-options.ts";
 export { clientCertificate, type ClientCertificateOptions } from "./transport/client-certificate.ts";

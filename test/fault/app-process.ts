@@ -18,7 +18,7 @@ export interface AppOrders {
 }
 
 /** What an app says of a request that it could answer. */
-export type AppAnswer = Pick<RequestLine, "outcome" | "loaded" | "session" | "began" | "ended">;
+export type AppAnswer = Pick<RequestLine, "outcome" | "loaded" | "session" | "began" | "ended" | "endedAll">;
 
 /** `n`, `log`, and one key for each request that set one. */
 type Data = Record<string, number | string[]>;
@@ -65,9 +65,10 @@ const acts: Readonly<Record<RequestLine["action"], Act>> = {
   },
   revoke: async ({ id, subject = "" }, query) => {
     // Memcached finds nothing by its subject.
-    if (query.get("how") === "all" && store.listBySubject !== undefined) await user.manager.revokeAll(subject);
+    const endedAll = query.get("how") === "all" && store.listBySubject !== undefined;
+    if (endedAll) await user.manager.revokeAll(subject);
     else await user.manager.revoke(id);
-    return { outcome: "written", loaded: id, ended: [id] };
+    return { outcome: "written", loaded: id, ended: [id], endedAll };
   },
 };
 

@@ -75,6 +75,20 @@ describe("a history without wrong", () => {
     }
   });
 
+  test("what throws out everywhere ends sessions, too, whose client never got their new secret", () => {
+    const it = signedIn();
+    it.add("rotate", "unanswered", { token: "t1" });
+    it.add("read", "anonymous", { token: "t1" });
+    it.add("sign-in", "written", { session: "s2", issued: "t2", began: NOTHING });
+    const all = { token: "t2", loaded: "s2", session: undefined, ended: ["s2"] };
+    it.add("revoke", "written", { ...all, endedAll: true });
+    it.final("s1", undefined);
+    it.final("s2", undefined);
+    expect(check(it.lines)).toEqual(CLEAN);
+    const without = it.lines.map((line) => (line.did === "request" ? { ...line, endedAll: false } : line));
+    expect(wrongs(without)).toEqual({ lost: 1 });
+  });
+
   test("an unanswered sign-out may have ended the session or not", () => {
     for (const data of [undefined, NOTHING]) {
       const it = signedIn();

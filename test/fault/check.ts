@@ -85,8 +85,17 @@ function endsOf(history: readonly Line[], requests: readonly RequestLine[]): End
       earlier(ends.known, session, request.until);
     }
     if (isUnknown(request) && isEnding(request)) earlier(ends.possible, meant(request), request.from);
+    if (request.endedAll === true || (isUnknown(request) && request.action === "revoke")) {
+      for (const session of sessionsOfClient(requests, request)) earlier(ends.possible, session, request.from);
+    }
   }
   return ends;
+}
+
+/** The sessions that may have begun for the client of a request before that was over. */
+function sessionsOfClient(requests: readonly RequestLine[], { client, until }: RequestLine): readonly string[] {
+  const begun = requests.filter((other) => other.client === client && other.began !== undefined && other.from < until);
+  return begun.flatMap(({ session }) => session ?? []);
 }
 
 /**

@@ -43,6 +43,8 @@ export interface RequestLine {
   readonly began?: SessionData | undefined;
   /** The sessions that its answer says are over. */
   readonly ended?: readonly string[] | undefined;
+  /** Whether its answer says that all sessions of its client are over: those, too, of which the client was never told. */
+  readonly endedAll?: boolean | undefined;
   /** The token that the answer sets. */
   readonly issued?: string | undefined;
   /** Whether the answer removes the token. */

@@ -203,6 +203,10 @@ describe("the documents", () => {
       "src/store/directory.ts": ["DirectoryStoreOptions"],
       "src/store/sqlite.ts": ["SqliteStoreOptions"],
       "src/store/redis.ts": ["RedisStoreOptions"],
+      "src/store/postgres.ts": ["PostgresStoreOptions"],
+      "src/store/mysql.ts": ["MysqlStoreOptions"],
+      "src/store/memcached.ts": ["MemcachedStoreOptions"],
+      "src/store/nats.ts": ["NatsStoreOptions"],
     };
     const missing = Object.entries(interfaces).flatMap(([file, names]) =>
       names.flatMap((name) =>
