@@ -85,7 +85,9 @@ describe("a history without wrong", () => {
     it.final("s1", undefined);
     it.final("s2", undefined);
     expect(check(it.lines)).toEqual(CLEAN);
-    const without = it.lines.map((line) => (line.did === "request" ? { ...line, endedAll: false } : line));
+    const without = it.lines.map((line) =>
+      line.did === "request" ? Object.assign({}, line, { endedAll: false }) : line,
+    );
     expect(wrongs(without)).toEqual({ lost: 1 });
   });
 

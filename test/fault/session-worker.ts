@@ -1,12 +1,11 @@
 /**
  * One of several processes that use the same sessions at once: makes random requests with whatever cookies it was last told,
- * and reports in the end what was acknowledged. Started by two-processes.test.ts.
+ * and reports in the end what was acknowledged. Started by two-processes.ts.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { defineSession, type Session } from "../../src/index.ts";
-import { directoryStore } from "../../src/store/directory.ts";
-import { sqliteStore } from "../../src/store/sqlite.ts";
 import { Browser, COOKIE } from "../testbed.ts";
+import { openStore, type StoreOrders } from "./stores.ts";
 
 type Counter = Record<string, number>;
 
@@ -34,8 +33,8 @@ export type WorkerMessage =
   | { readonly type: "cookie"; readonly index: number; readonly value: string }
   | { readonly type: "report"; readonly report: WorkerReport };
 
-const [kind = "", path = "", count = "0", worker = ""] = process.argv.slice(2);
-const store = kind === "directoryStore" ? directoryStore(path) : sqliteStore(path);
+const [orders = "", count = "0", worker = ""] = process.argv.slice(2);
+const store = await openStore(JSON.parse(orders) as StoreOrders);
 const user = defineSession<Counter>({ name: "user", store, storeTimeout: "30s" });
 const cookies: string[] = [];
 const report = {
@@ -69,8 +68,8 @@ async function work(): Promise<void> {
     if (request % 8 === 0) await turn();
   }
   await store.close?.();
-  tell({ type: "report", report });
-  process.disconnect();
+  // Clients are left open by their stores.
+  process.send?.({ type: "report", report } satisfies WorkerMessage, () => process.exit());
 }
 
 async function one(index: number, key: string): Promise<void> {

@@ -1,114 +1,61 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import { defineSession, type SessionDefinition, type SessionStore } from "../../src/index.ts";
-import { directoryStore } from "../../src/store/directory.ts";
-import { sqliteStore } from "../../src/store/sqlite.ts";
-import { Browser, COOKIE } from "../testbed.ts";
-import type { WorkerMessage, WorkerReport } from "./session-worker.ts";
+import { onTestFinished, test } from "vitest";
+import { MARIADB_PROGRAMS } from "../servers/mariadb.ts";
+import { MEMCACHED_PROGRAMS } from "../servers/memcached.ts";
+import { NATS_PROGRAMS } from "../servers/nats.ts";
+import { POSTGRES_PROGRAMS } from "../servers/postgres.ts";
+import { REDIS_PROGRAMS } from "../servers/redis.ts";
+import { describeWithServers } from "../servers/require.ts";
+import type { Servers, Topology } from "./fault.ts";
+import { single as memcached } from "./memcached-faults.ts";
+import { single as mariadb } from "./mysql-single.ts";
+import { single as nats } from "./nats-faults.ts";
+import { single as postgres } from "./postgres-single.ts";
+import { single as redis } from "./redis-single.ts";
+import { openStore, type StoreOrders } from "./stores.ts";
+import { PROCESSES, provedTogether } from "./two-processes.ts";
 
-const REQUESTS = 10_000;
-const SESSIONS = 12;
-const PROCESSES = 2;
+/** By hand `REQUESTS=10000`. */
+const REQUESTS = Number(process.env["REQUESTS"] ?? 2_000);
+const LOCAL_REQUESTS = 10_000;
 
-type Place = { path: string; store: SessionStore };
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "coatcheck-"));
+  onTestFinished(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
 
-const stores: Record<"directoryStore" | "sqliteStore", (folder: string) => Place> = {
-  directoryStore: (folder) => ({ path: folder, store: directoryStore(folder) }),
-  sqliteStore: (folder) => ({ path: join(folder, "sessions.db"), store: sqliteStore(join(folder, "sessions.db")) }),
-};
+async function proved(orders: StoreOrders, requests: number): Promise<void> {
+  const store = await openStore(orders);
+  onTestFinished(() => store.close?.());
+  await provedTogether(orders, store, requests);
+}
 
-test.each(["directoryStore", "sqliteStore"] as const)(
-  `P12 P13 P14 P29: ${PROCESSES} processes, ${REQUESTS} requests over one %s: no update lost, no session resurrected, no dead secret`,
-  async (kind) => {
-    const folder = mkdtempSync(join(tmpdir(), "coatcheck-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const { path, store } = stores[kind](folder);
-    onTestFinished(() => store.close?.());
-    const user = defineSession<Record<string, number>>({ name: "user", store, storeTimeout: "30s" });
-    const cookies = await Promise.all(Array.from({ length: SESSIONS }, () => begin(user)));
-    const first = await Promise.all(cookies.map((cookie) => idOf(user, cookie)));
-
-    const reports = await race(kind, path, cookies);
-
-    const ended = new Set(reports.flatMap((report) => report.ended));
-    const began = new Map([
-      ...first.map((id) => [id, 0] as const),
-      ...reports.flatMap((report) => Object.entries(report.began)),
-    ]);
-    for (const id of began.keys()) {
-      const record = await store.read(`user/${id}`, { now: Date.now(), fresh: true });
-      if (ended.has(id)) {
-        expect(record, `${id} was ended`).toBeUndefined();
-        continue;
-      }
-      const { d: data = {} } = JSON.parse(record?.value ?? "{}") as { d?: Record<string, number> };
-      const added = reports.reduce((sum, report) => sum + (report.added[id] ?? 0), 0);
-      expect(data["n"] ?? 0, "acknowledged additions").toBe((began.get(id) ?? 0) + added);
-      for (const report of reports) for (const key of report.keys[id] ?? []) expect(data[key], key).toBe(1);
-    }
-    for (const token of reports.flatMap((report) => report.dead)) expect(await accepted(user, token)).toBe(false);
-    const sum = (count: (report: WorkerReport) => number): number =>
-      reports.reduce((total, report) => total + count(report), 0);
-    expect(sum(({ requests }) => requests)).toBe(REQUESTS);
-    expect(sum(({ conflicts }) => conflicts)).toBeGreaterThan(0);
-    expect(sum(({ added }) => Object.values(added).reduce((total, n) => total + n, 0))).toBeGreaterThan(REQUESTS / 4);
-    expect(sum(({ dead }) => dead.length)).toBeGreaterThan(10);
+test.each(["directory", "sqlite"] as const)(
+  `P12 P13 P14 P29: ${PROCESSES} processes, ${LOCAL_REQUESTS} requests over one %s: no update lost, no session resurrected, no dead secret`,
+  async (engine) => {
+    const path = engine === "sqlite" ? join(folder(), "sessions.db") : folder();
+    await proved({ engine, path }, LOCAL_REQUESTS);
   },
   120_000,
 );
 
-type User = SessionDefinition<Record<string, number>>;
+const SERVERS: readonly (readonly [engine: string, programs: readonly string[], topology: Topology<Servers>])[] = [
+  ["Redis", REDIS_PROGRAMS, redis("node-redis 6")],
+  ["PostgreSQL", POSTGRES_PROGRAMS, postgres("pg 8, Pool")],
+  ["MariaDB", MARIADB_PROGRAMS, mariadb("mysql2/promise, pool")],
+  ["Memcached", MEMCACHED_PROGRAMS, memcached("memjs")],
+  ["NATS", NATS_PROGRAMS, nats],
+];
 
-async function begin(user: User): Promise<string> {
-  const browser = new Browser(user);
-  await browser.visit(user, (session) => {
-    session.set({ n: 0 });
-    session.authenticate("ada");
-  });
-  return browser.jar.get(COOKIE) ?? "";
-}
-
-async function idOf(user: User, cookie: string): Promise<string> {
-  return (await arriveWith(user, cookie).from(user)).id;
-}
-
-async function accepted(user: User, cookie: string): Promise<boolean> {
-  return !(await arriveWith(user, cookie).from(user)).isNew;
-}
-
-function arriveWith(user: User, cookie: string): ReturnType<Browser["arrive"]> {
-  const browser = new Browser(user);
-  browser.jar.set(COOKIE, cookie);
-  return browser.arrive();
-}
-
-/** Lets the processes loose at once, tells each what cookies the others got, and waits for their reports. */
-async function race(kind: string, path: string, cookies: readonly string[]): Promise<WorkerReport[]> {
-  const children = Array.from({ length: PROCESSES }, (_, n) =>
-    fork(join(import.meta.dirname, "session-worker.ts"), [kind, path, String(REQUESTS / PROCESSES), String(n)], {
-      execArgv: [],
-    }),
-  );
-  onTestFinished(() => children.forEach((child) => child.exitCode === null && child.kill("SIGKILL")));
-  await Promise.all(children.map((child) => once(child, "message")));
-  const reports = children.map((child) => reportOf(child, children));
-  for (const child of children) child.send({ type: "start", cookies } satisfies WorkerMessage);
-  return await Promise.all(reports);
-}
-
-async function reportOf(child: ChildProcess, children: readonly ChildProcess[]): Promise<WorkerReport> {
-  return await new Promise((resolve, reject) => {
-    child.on("message", (message: WorkerMessage) => {
-      if (message.type === "report") resolve(message.report);
-      if (message.type === "cookie") {
-        // Who has just ended needs it no more.
-        for (const other of children) if (other !== child && other.connected) other.send(message, () => {});
-      }
-    });
-    child.on("exit", (code, signal) => reject(new Error(`a process ended early (${code ?? signal})`)));
+for (const [engine, programs, topology] of SERVERS) {
+  describeWithServers(engine, programs, () => {
+    test(`P12 P13 P14: ${PROCESSES} processes, ${REQUESTS} requests: no update lost, no session resurrected, no dead secret`, async () => {
+      const servers = await topology.start(folder());
+      onTestFinished(() => servers.stop());
+      await proved(servers.store, REQUESTS);
+    }, 300_000);
   });
 }
