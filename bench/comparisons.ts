@@ -26,6 +26,8 @@ export const COMPARISONS: readonly Comparison[] = [
   against("express/cookie-session", "express/signed-cold", { read: 1 / 12 }),
   against("express/connect-redis", "express/redis", {}),
   { ...against("express/get-by-hand", "express/redis", { read: 1.3 }), whole: true },
+  { ...against("express/select-by-hand", "express/postgres", { read: 1.5 }), whole: true },
+  { ...against("express/mysql-by-hand", "express/mysql", { read: 1.5 }), whole: true },
   against("fastify/@fastify/session", "fastify/memory", { read: 1 / 4, write: 1 / 4 }),
   against("fastify/@fastify/secure-session", "fastify/sealed", { read: 1 / 2, write: 1 }),
   against("fastify/@fastify/secure-session", "fastify/sealed-cold", { read: 1 }),

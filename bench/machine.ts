@@ -23,8 +23,6 @@ const canPin = availableParallelism() > 1 && succeeds("taskset", "--version");
 
 /** Whether wrk is there. */
 export const hasWrk: boolean = succeeds("sh", "-c", "command -v wrk");
-/** Whether a Redis can be started. */
-export const hasRedis: boolean = succeeds("sh", "-c", "command -v redis-server");
 
 /** What runs a command on one core, where that is possible: servers on the first, all else on the second. */
 export function pinning(core: number): readonly string[] {
@@ -41,6 +39,10 @@ const PACKAGES = [
   "express-session",
   "connect-redis",
   "redis",
+  "pg",
+  "mysql2",
+  "memjs",
+  "@nats-io/kv",
   "cookie-session",
   "iron-session",
   "better-auth",
@@ -57,7 +59,7 @@ const PACKAGES = [
   "h3",
 ] as const;
 
-/** What stands above the results; `programs`: the versions of what is in other languages. */
+/** What stands above the results; `programs`: the versions of what is no package. */
 export function machine(programs: Readonly<Record<string, string>>): Machine {
   const others = PACKAGES.map((name) => [name, versionOf(`../node_modules/${name}/package.json`)] as const);
   return {
@@ -68,16 +70,9 @@ export function machine(programs: Readonly<Record<string, string>>): Machine {
     packages: {
       coatcheck: versionOf("../package.json"),
       ...Object.fromEntries(others),
-      ...redisVersion(),
       ...programs,
     },
   };
-}
-
-function redisVersion(): Record<string, string> {
-  if (!hasRedis) return {};
-  const { stdout } = spawnSync("redis-server", ["--version"], { encoding: "utf8" });
-  return { "redis-server": /v=([\d.]+)/.exec(stdout)?.[1] ?? "unknown" };
 }
 
 function versionOf(path: string): string {

@@ -6,10 +6,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { startRedis, type RedisTopology } from "../test/servers/redis.ts";
+import { startBackends, type Backends } from "./backends.ts";
 import { COMPARISONS } from "./comparisons.ts";
 import { flameOf, sharesOf, type CpuProfile, type Frame } from "./flame.ts";
-import { hasRedis, hasWrk, machine, pinning } from "./machine.ts";
+import { hasWrk, machine, pinning } from "./machine.ts";
+import { needsOf, serverVersions } from "./needs.ts";
 import { HELP, possible, wishOf, type Options, type Setup } from "./options.ts";
 import { programOf } from "./programs.ts";
 import { publish, publishAgain, publishFlames } from "./publish.ts";
@@ -31,24 +32,22 @@ async function bench(wanted: Options): Promise<Results> {
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // Servers end by themselves when this process has gone.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-  const needed = hasRedis && wanted.subjects.some(({ needsRedis }) => needsRedis);
-  const redis = needed ? await startRedis({}, pinning(1)) : undefined;
+  const backends = await startBackends(needsOf(measurable(wanted)), pinning(1));
   try {
-    return await resultsOf(wanted, folder, redis);
+    return await resultsOf(wanted, folder, backends);
   } finally {
-    await redis?.stop();
+    await backends.stop();
   }
 }
 
-async function resultsOf(wanted: Options, folder: string, redis: RedisTopology | undefined): Promise<Results> {
+async function resultsOf(wanted: Options, folder: string, { urls, clear }: Backends): Promise<Results> {
   const before = minute();
   const measured: Measured[] = [];
   for (const [index, setup] of wanted.setups.entries()) {
-    await redis?.nodes[0]?.ask("FLUSHALL");
+    await clear();
     const { bytes, sessions } = setup;
-    const redisPort = redis?.nodes[0]?.port ?? 0;
     const own = mkdtempSync(join(folder, `${index}-`));
-    const options = { site: { folder: own, redisPort, bytes, sessions }, profiles: profilesOf(wanted, folder) };
+    const options = { site: { folder: own, urls, bytes, sessions }, profiles: profilesOf(wanted, folder) };
     measured.push(await measuredWith(setup, wanted, options));
   }
   return {
@@ -59,7 +58,7 @@ async function resultsOf(wanted: Options, folder: string, redis: RedisTopology |
     rounds: wanted.rounds,
     processes: wanted.processes,
     generator: hasWrk ? "wrk" : "a client of our own",
-    machine: machine(programVersions(wanted)),
+    machine: machine(versionsOf(measurable(wanted))),
     busy: { before, after: minute() },
     leftOut: [...new Set(wanted.setups.flatMap((setup) => possible(wanted.subjects, setup).leftOut))],
     measured,
@@ -93,11 +92,16 @@ function addTo(all: Lost, found: Lost): void {
   }
 }
 
-/** Of the other languages that are measured. */
-function programVersions({ subjects, setups }: Options): Readonly<Record<string, string>> {
-  const measured = setups.flatMap((setup) => possible(subjects, setup).subjects);
-  const hosts = [...new Set(measured.map(({ host }) => host))].filter((host) => !isOnNode(host));
-  return Object.assign({}, ...hosts.map((host) => programOf(host).versions())) as Record<string, string>;
+/** Those that can be measured here with one setup or another. */
+function measurable({ subjects, setups }: Options): readonly Subject[] {
+  return setups.flatMap((setup) => possible(subjects, setup).subjects);
+}
+
+/** Of the servers beside, and of the other languages. */
+function versionsOf(subjects: readonly Subject[]): Readonly<Record<string, string>> {
+  const hosts = [...new Set(subjects.map(({ host }) => host))].filter((host) => !isOnNode(host));
+  const programs = hosts.map((host) => programOf(host).versions());
+  return Object.assign({}, serverVersions(needsOf(subjects)), ...programs) as Record<string, string>;
 }
 
 /** A framework at a time: fewer servers at once, and each stands beside those that it is compared with. */
@@ -107,7 +111,7 @@ function groups(subjects: readonly Subject[]): readonly (readonly Subject[])[] {
 }
 
 async function trafficIn({ subjects, routes, setups }: Options, folder: string): Promise<readonly Traffic[]> {
-  const site = { folder, redisPort: 0, bytes: setups[0]?.bytes ?? 0, sessions: 1 };
+  const site = { folder, urls: {}, bytes: setups[0]?.bytes ?? 0, sessions: 1 };
   const counted = subjects.filter((subject) => setups.length === 1 && hasTraffic(subject));
   const traffic = await Promise.all(counted.map((subject) => trafficOf(subject, routes, site)));
   return traffic.flat();

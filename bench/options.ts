@@ -68,7 +68,8 @@ Measures the CPU time of a request over that of the framework alone: ours beside
   --help                 this text
 
 The first five write bench/results/<form>.{md,json} and plots, and the tables in docs/performance.md; a run with any other
-option only prints.
+option only prints. Redis, PostgreSQL, MariaDB, Memcached and NATS are started when a subject needs them; where one is not
+installed, its subjects are left out.
 
 Subjects: ${SUBJECTS.map(({ name }) => name).join(", ")}
 `;

@@ -5,21 +5,17 @@
  */
 import { randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
-import { join } from "node:path";
-import { cookie, defineSession, sign, type SessionDefinition, type SessionStore } from "coatcheck";
+import { cookie, defineSession, sign, type SessionDefinition } from "coatcheck";
 import { sessions as onExpress } from "coatcheck/express";
 import { session as dropInSession, toExpressStore } from "coatcheck/express-session";
 import { sessions as onFastify } from "coatcheck/fastify";
 import { sessions as onHono } from "coatcheck/hono";
 import { sessions as onKoa } from "coatcheck/koa";
 import { withSessions } from "coatcheck/node";
-import { directoryStore } from "coatcheck/store/directory";
 import { memoryStore } from "coatcheck/store/memory";
-import { redisStore } from "coatcheck/store/redis";
 import type { Express, Request, RequestHandler, Response } from "express";
 import type { FastifyPluginCallback } from "fastify";
 import type { MiddlewareHandler } from "hono";
-import { createClient } from "redis";
 import { ANSWERS, type BenchData } from "./data.ts";
 import type { Handlers, Hosted, Listener } from "./host.ts";
 import { expressListener } from "./hosts/express.ts";
@@ -28,6 +24,7 @@ import { h3Listener } from "./hosts/h3.ts";
 import { honoListener } from "./hosts/hono.ts";
 import { koaListener } from "./hosts/koa.ts";
 import type { Site } from "./site.ts";
+import { storeOf } from "./stores.ts";
 import type { Kind, NodeHost } from "./subjects.ts";
 
 /** The server of a subject of ours. */
@@ -70,17 +67,6 @@ async function definitionOf(kind: Kind, site: Site): Promise<Definition> {
   if (kind === "signed") return defineSession<BenchData>({ ...byValue, protection: sign() });
   const store = await storeOf(kind, site);
   return defineSession<BenchData>({ ...common, store: site.wrap?.(store) ?? store });
-}
-
-/** By default a store in memory keeps 100 000 sessions, and no more. */
-const USUAL_MAXIMUM = 100_000;
-
-async function storeOf(kind: Kind, { folder, redisPort, sessions }: Site): Promise<SessionStore> {
-  if (kind === "memory") return memoryStore({ maxSessions: Math.max(USUAL_MAXIMUM, 2 * sessions) });
-  if (kind === "directory") return directoryStore(join(folder, "sessions"));
-  if (kind === "redis") return redisStore(await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect());
-  const { sqliteStore } = await import("coatcheck/store/sqlite");
-  return sqliteStore(join(folder, "sessions.db"));
 }
 
 function handlersOf(

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { hasRedis } from "./machine.ts";
+import { lackOf, type Need } from "./needs.ts";
 import { programOf } from "./programs.ts";
 import type { Route } from "./data.ts";
 
@@ -50,6 +50,10 @@ const OURS = {
   sqlite: "by id, SQLite",
   directory: "by id, directory",
   redis: "by id, Redis",
+  postgres: "by id, PostgreSQL",
+  mysql: "by id, MariaDB",
+  memcached: "by id, Memcached",
+  nats: "by id, NATS",
   sealed: "sealed",
   signed: "signed",
   "drop-in": "express-session door, memory",
@@ -60,6 +64,8 @@ const PEERS = {
   "express-session": "express-session, memory",
   "connect-redis": "express-session, connect-redis",
   "get-by-hand": "one Redis GET by hand",
+  "select-by-hand": "one PostgreSQL SELECT by hand",
+  "mysql-by-hand": "one MariaDB SELECT by hand",
   "cookie-session": "cookie-session (signed)",
   "iron-session": "iron-session (sealed)",
   "better-auth": "better-auth, memory",
@@ -100,8 +106,8 @@ export interface Subject {
   readonly byValue: boolean;
   /** Clients that never come again before what is remembered of them is forgotten, whatever the others do. */
   readonly cold: boolean;
-  /** Whether the sessions are in the Redis of the run. */
-  readonly needsRedis: boolean;
+  /** The server of the run in which the sessions are; undefined for none. */
+  readonly needs: Need | undefined;
   /** Whether the short form has it. */
   readonly quick: boolean;
   /** The only routes that it is asked for. */
@@ -119,10 +125,12 @@ export const UNTOUCHED_TARGET = 0.5;
 /** The largest sessions that are kept in cookies, in bytes of JSON. */
 export const LARGEST_BY_VALUE = 1_024;
 
-type More = Partial<Pick<Subject, "byValue" | "cold" | "needsRedis" | "quick" | "routes">>;
+type More = Partial<Pick<Subject, "byValue" | "cold" | "needs" | "quick" | "routes">>;
 
 const VALUE: More = { byValue: true };
-const REDIS: More = { needsRedis: true };
+const REDIS: More = { needs: "redis" };
+const POSTGRES: More = { needs: "postgres" };
+const MARIADB: More = { needs: "mariadb" };
 const QUICK: More = { quick: true };
 const COLD_READS: More = { byValue: true, cold: true, routes: ["read"] };
 
@@ -144,6 +152,13 @@ export const SUBJECTS: readonly Subject[] = [
   ours("express", "redis", REDIS),
   peer("express", "get-by-hand", { ...REDIS, routes: ["read"] }),
   peer("express", "connect-redis", REDIS),
+  ours("express", "postgres", POSTGRES),
+  peer("express", "select-by-hand", { ...POSTGRES, routes: ["read"] }),
+  ours("express", "mysql", MARIADB),
+  peer("express", "mysql-by-hand", { ...MARIADB, routes: ["read"] }),
+  ours("express", "memcached", { needs: "memcached" }),
+  // All sign in as one subject, whose sessions are one value there: it would be the length of that which is measured.
+  ours("express", "nats", { needs: "nats", routes: ["untouched", "read", "write"] }),
   peer("express", "better-auth", { routes: ["read"] }),
   peer("express", "better-auth-cookie", { routes: ["read"] }),
   alone("fastify"),
@@ -205,7 +220,7 @@ function subject(host: Host, kind: Kind, library: string, more: More): Subject {
     ours: kind in OURS,
     byValue: false,
     cold: false,
-    needsRedis: false,
+    needs: undefined,
     quick: false,
     routes: undefined,
     ...more,
@@ -220,12 +235,13 @@ export function subjectOf(name: string): Subject {
 }
 
 /** Why a subject cannot be measured here; undefined when it can. */
-export function obstacleTo({ host, kind, needsRedis, byValue }: Subject, bytes: number): string | undefined {
+export function obstacleTo({ host, kind, needs, byValue }: Subject, bytes: number): string | undefined {
   if (!isOnNode(host)) {
     const missing = programOf(host).missing(kind);
     if (missing !== undefined) return missing;
   }
-  if (needsRedis && !hasRedis) return "redis-server is not installed";
+  const lack = needs === undefined ? undefined : lackOf(needs);
+  if (lack !== undefined) return lack;
   if (byValue && bytes > LARGEST_BY_VALUE) return "no cookie takes so much";
   const isBuilt = kind !== "sqlite" || existsSync(fileURLToPath(import.meta.resolve("coatcheck/store/sqlite")));
   return isBuilt ? undefined : "it is not built";

@@ -29,8 +29,8 @@ export interface Traffic {
 const VERBS: ReadonlySet<string | symbol> = new Set(["create", "read", "update", "touch", "delete"]);
 
 /** Whether a subject is counted: ours on Express, with what needs no other process. */
-export function hasTraffic({ ours, host, cold, needsRedis }: Subject): boolean {
-  return ours && host === "express" && !cold && !needsRedis;
+export function hasTraffic({ ours, host, cold, needs }: Subject): boolean {
+  return ours && host === "express" && !cold && needs === undefined;
 }
 
 /** One request for each route. */

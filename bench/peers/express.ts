@@ -6,12 +6,11 @@
 import { randomBytes } from "node:crypto";
 import cookieSession from "cookie-session";
 import { RedisStore } from "connect-redis";
-import { parseCookie } from "cookie";
 import type { Express, Request, Response } from "express";
 import expressSession from "express-session";
 import { getIronSession, type IronSession } from "iron-session";
-import { createClient } from "redis";
 import { ANSWERS, FIRST_COUNT, type BenchData } from "../data.ts";
+import { redisClient } from "../drivers.ts";
 import type { Hosted } from "../host.ts";
 import { CONTROL_MICROS, type Kind } from "../subjects.ts";
 import type { Site } from "../site.ts";
@@ -24,10 +23,12 @@ export async function expressPeer(kind: Kind, site: Site): Promise<OnExpress | u
   if (kind === "control") return control();
   if (kind === "express-session") return withExpressSession(site);
   if (kind === "connect-redis") return withExpressSession(site, await redisSessions(site));
-  if (kind === "get-by-hand") return await getByHand(site);
   if (kind === "cookie-session") return withCookieSession(site);
   if (kind === "iron-session") return withIronSession(site);
-  if (kind !== "better-auth" && kind !== "better-auth-cookie") return undefined;
+  if (kind !== "better-auth" && kind !== "better-auth-cookie") {
+    const { byHand } = await import("./by-hand.ts");
+    return await byHand(kind, site);
+  }
   const { withBetterAuth } = await import("./better-auth.ts");
   return withBetterAuth(site, kind === "better-auth-cookie");
 }
@@ -86,33 +87,8 @@ function withExpressSession({ newData }: Site, store?: RedisStore): OnExpress {
   };
 }
 
-async function redisSessions({ redisPort }: Site): Promise<RedisStore> {
-  const client = await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect();
-  return new RedisStore({ client, prefix: "connect-redis:" });
-}
-
-/** What a session in Redis cannot be cheaper than: the cookie, one GET, the JSON. */
-async function getByHand({ redisPort, newData }: Site): Promise<OnExpress> {
-  const client = await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect();
-  const of = async (req: Request): Promise<BenchData> => {
-    const id = parseCookie(req.headers.cookie ?? "")["bench"];
-    return JSON.parse((await client.get(`by-hand:${id}`)) ?? "null") as BenchData;
-  };
-  const start = async (res: Response, answer: string): Promise<string> => {
-    const id = randomBytes(32).toString("base64url");
-    await client.set(`by-hand:${id}`, JSON.stringify(newData()));
-    res.cookie("bench", id);
-    return answer;
-  };
-  return {
-    handlers: {
-      seed: (_req, res) => start(res, ANSWERS.seed),
-      signIn: (_req, res) => start(res, ANSWERS["sign-in"]),
-      read: async (req) => (await of(req)).user,
-      write: async (req) => String((await of(req)).count),
-      count: async (req) => String((await of(req)).count),
-    },
-  };
+async function redisSessions(site: Site): Promise<RedisStore> {
+  return new RedisStore({ client: await redisClient(site), prefix: "connect-redis:" });
 }
 
 function withCookieSession({ newData }: Site): OnExpress {

@@ -92,7 +92,7 @@ function questionOf(sql: string): Question {
 function overConnection(connection: Connection, method: Method): Run {
   return (sql, values, { signal }) =>
     waiting(signal, (answered) => {
-      connection[method](questionOf(sql), values, answered);
+      connection[method](questionOf(sql), values, (error, answer) => answered(failureOf(error, answer), answer));
     });
 }
 
@@ -109,16 +109,17 @@ function overPool(pool: Pool, method: Method): Run {
     waiting(signal, (answered) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       let connection: PoolConnection | undefined;
-      pool.getConnection((failure, got) => {
-        if (failure !== null && failure !== undefined) return answered(failure);
+      pool.getConnection((refusal, got) => {
+        if (refusal !== null && refusal !== undefined) return answered(refusal);
         if (signal?.aborted === true) return got.release();
         connection = got;
         got[method](questionOf(sql), values, (error, answer) => {
           clearTimeout(timer);
           connection = undefined;
-          if (isReadOnly(error)) got.destroy();
+          const failure = failureOf(error, answer);
+          if (isOver(failure)) got.destroy();
           else got.release();
-          answered(error, answer);
+          answered(failure, answer);
         });
       });
       return () => {
@@ -151,11 +152,29 @@ export function errorNumber(error: unknown): number | undefined {
   return typeof errno === "number" ? errno : undefined;
 }
 
+/** A flag of an answer: what was done is part of a transaction that goes on. */
+const IN_TRANSACTION = 1;
+
+/** A change that did not commit by itself: with the connection it would be lost, and until then it would hold others up. */
+class UncommittedError extends Error {}
+
+/** Why a statement has failed: what the driver says, or that it was not the transaction of its own that it is to be. */
+function failureOf(error: Error | null, answer: unknown): Error | null {
+  if (error !== null && error !== undefined) return error;
+  const { serverStatus = 0 } = Object(answer) as { readonly serverStatus?: number };
+  if ((serverStatus & IN_TRANSACTION) === 0) return null;
+  return new UncommittedError(
+    "mysqlStore: a change was not committed: the connection has autocommit off, or was left within a transaction",
+  );
+}
+
 /** The server has become a replica: the next connection may reach the one that took over. */
 const READ_ONLY: ReadonlySet<number | undefined> = new Set([1290, 1792, 1836]);
 
-function isReadOnly(error: unknown): boolean {
-  return READ_ONLY.has(errorNumber(error));
+/** Whether a connection is not to be used any more. A lost one would fail whoever waits for it, before the pool knows of it. */
+function isOver(failure: Error | null): boolean {
+  const { fatal } = Object(failure) as { readonly fatal?: unknown };
+  return fatal === true || failure instanceof UncommittedError || READ_ONLY.has(errorNumber(failure));
 }
 
 /** A deadlock, a lock that was not given in time, a row that somebody else changed: the statement was undone. */

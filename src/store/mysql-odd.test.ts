@@ -141,6 +141,7 @@ describeWithServers("mysqlStore and what else may be in MariaDB:", MARIADB_PROGR
     "read uncommitted": "TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
     serializable: "TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     "updates need a key": "sql_safe_updates = 1",
+    "texts have three bytes a character at most": "character_set_client = utf8mb3, character_set_connection = utf8mb3",
   };
 
   test.each(Object.entries(SESSIONS))("a connection on which %s changes nothing", async (_, setting) => {
@@ -167,6 +168,41 @@ describeWithServers("mysqlStore and what else may be in MariaDB:", MARIADB_PROGR
       expect(await store.create(key, base, call)).toBe(true);
       expect(await store.deleteBySubject(value, {}, call)).toEqual([key]);
     }
+  });
+
+  describe("a change that would not stay is an error,", () => {
+    test("on connections that do not commit by themselves: when the tables are made, and by every change", async () => {
+      for (const prepare of [true, false]) {
+        const own = server.pool({ connectionLimit: 2 });
+        own.on("connection", (connection) => void connection.query("SET autocommit = 0"));
+        const { store, table } = await fresh();
+        const base = record();
+        await store.create("user/1", base, call);
+        const other = mysqlStore(own, { table, prepare, sweepInterval: false });
+        await expect(other.create("user/2", record(), call)).rejects.toThrow(/autocommit off/);
+        await expect(other.update("user/1", record(), base, call)).rejects.toThrow(/autocommit off/);
+        await expect(other.delete("user/1", call)).rejects.toThrow(/autocommit off/);
+        expect(await store.read("user/1", call)).toEqual(base);
+        expect(await store.read("user/2", call)).toBeUndefined();
+        const untouched = mysqlStore(own, { table: `odd_${++made}`, prepare });
+        await expect(untouched.createSchema()).rejects.toThrow(/autocommit off/);
+      }
+    });
+
+    test("on one that the app left within a transaction: once, and nobody gets that connection again", async () => {
+      const { store, table } = await fresh();
+      const base = record();
+      await store.create("user/1", base, call);
+      const own = server.pool({ connectionLimit: 1 });
+      const other = mysqlStore(own, { table, sweepInterval: false });
+      const left = await own.getConnection();
+      await left.query("BEGIN");
+      left.release();
+      const next = record();
+      await expect(other.update("user/1", next, base, call)).rejects.toThrow(/within a transaction/);
+      expect(await other.update("user/1", next, base, call)).toBe("ok");
+      expect(await store.read("user/1", call)).toEqual(next);
+    });
   });
 
   test("a table in another database, of a name that SQL uses itself", async () => {
@@ -275,7 +311,10 @@ describeWithServers("mysqlStore and what else may be in MariaDB:", MARIADB_PROGR
       await leased(59);
       expect(await store.deleteExpired(100, later)).toBe(0);
       await leased(0);
-      expect(await store.deleteExpired(100, later)).toBe(10);
+      expect(await store.deleteExpired(3, later)).toBe(3);
+      // By a clock that was ahead, before it was put right.
+      await leased(86_400);
+      expect(await store.deleteExpired(100, later)).toBe(7);
       const [rows] = await pool.query(`SELECT swept_until FROM ${table}_schema`);
       expect(rows).toEqual([{ swept_until: 0 }]);
     });

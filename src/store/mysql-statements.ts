@@ -92,14 +92,15 @@ function listings({ table, bySubject }: MysqlNames): Pick<MysqlStatements, "bySu
 type Sweeping = "due" | "lease" | "release" | "version";
 
 function sweeping({ table, schema, byEnd }: MysqlNames): Pick<MysqlStatements, Sweeping> {
+  const leaseEnd = `UNIX_TIMESTAMP() + ${LEASE_SECONDS}`;
   return {
     due: (limit) =>
       `SELECT ${KEY_COLUMNS} FROM ${table} FORCE INDEX (${byEnd})` +
       ` WHERE \`expires_at\` < ? ORDER BY \`expires_at\` LIMIT ${limit}`,
-    // Unlike NOW(), this has no time zone.
+    // Unlike NOW(), this has no time zone. A lease that ends later than any can was taken by a clock that was ahead.
     lease:
-      `UPDATE ${schema} SET \`sweeper\` = ?, \`swept_until\` = UNIX_TIMESTAMP() + ${LEASE_SECONDS}` +
-      " WHERE `one` = 1 AND `swept_until` <= UNIX_TIMESTAMP()",
+      `UPDATE ${schema} SET \`sweeper\` = ?, \`swept_until\` = ${leaseEnd}` +
+      ` WHERE \`one\` = 1 AND (\`swept_until\` <= UNIX_TIMESTAMP() OR \`swept_until\` > ${leaseEnd})`,
     release: `UPDATE ${schema} SET \`swept_until\` = 0 WHERE \`one\` = 1 AND \`sweeper\` = ?`,
     version: `SELECT \`version\` FROM ${schema} WHERE \`one\` = 1`,
   };

@@ -233,6 +233,26 @@ describeWithServers("over a real MariaDB,", MARIADB_PROGRAMS, () => {
       holder.release();
     });
 
+    test("a connection that is lost fails the call that it was asked, and none of those that wait for one", async () => {
+      const pool = server.pool({ connectionLimit: 1 });
+      const sockets: { destroy(): unknown }[] = [];
+      pool.pool.on("connection", (connection) => void sockets.push(Reflect.get(connection, "stream")));
+      const store = mysqlStore(pool, { sweepInterval: false });
+      const call = { now: Date.now() };
+      await store.create("lost/1", { version: "v1", expiresAt: call.now + 60_000, value: "{}" }, call);
+      const holder = await server.pool().getConnection();
+      await holder.query("BEGIN");
+      await holder.query("SELECT * FROM coatcheck_sessions WHERE `key` = 'lost/1' FOR UPDATE");
+      const touched = store.touch("lost/1", call.now + 70_000, call);
+      const reads = Promise.all([1, 2, 3].map(() => store.read("lost/1", call)));
+      await until("the touch waits for the lock", async () => (await waits()) > 0);
+      sockets[0]?.destroy();
+      await expect(touched).rejects.toThrow();
+      expect((await reads).map((found) => found?.version)).toEqual(["v1", "v1", "v1"]);
+      await holder.query("ROLLBACK");
+      holder.release();
+    });
+
     test("a call that nobody waits for when it begins is not sent at all", async () => {
       for (const client of [server.pool(), await server.pool().getConnection()]) {
         const store = mysqlStore(client);

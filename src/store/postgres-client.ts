@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { hex, utf8 } from "../internal/bytes.ts";
+import { nodeCrypto } from "../internal/crypto.ts";
 import { SerialQueue } from "../internal/serial-queue.ts";
 import {
   pgClientListening,
@@ -69,13 +71,18 @@ interface Pg {
   query(query: string | object): Promise<Answer>;
 }
 
-const statementNames = new Map<string, string>();
+const statementNames = new Map<string, string | undefined>();
 
-/** The name of a prepared statement. There are as many as there are statements, however many stores and connections. */
-function statementName(text: string): string {
-  const name = statementNames.get(text) ?? `coatcheck_${statementNames.size + 1}`;
-  statementNames.set(text, name);
-  return name;
+/**
+ * The name of a prepared statement: one of its own for each text, whichever copy of this module asks over a connection.
+ * Undefined, and nothing is prepared, where a runtime has no hash.
+ */
+function statementName(text: string): string | undefined {
+  if (!statementNames.has(text)) {
+    const digest = nodeCrypto?.hash("sha256", utf8(text), "buffer");
+    statementNames.set(text, digest && `coatcheck_${hex(digest.subarray(0, 16))}`);
+  }
+  return statementNames.get(text);
 }
 
 function pg(client: unknown, prepare: boolean): PostgresConnection {
@@ -101,10 +108,16 @@ interface PostgresJs {
     values?: readonly PostgresValue[],
     options?: { readonly prepare: boolean },
   ): PromiseLike<unknown> & { values(): PromiseLike<readonly PostgresRow[]> };
+  readonly options?: { readonly transform?: { readonly row?: { readonly from?: unknown } } };
 }
 
 function postgresJs(client: unknown, prepare: boolean): PostgresConnection {
   const sql = client as PostgresJs;
+  if (typeof sql.options?.transform?.row?.from === "function") {
+    throw new TypeError(
+      "postgresStore: expected a sql without transform.row, which rewrites the rows of the store, too",
+    );
+  }
   return {
     query: (text, values) => sql.unsafe(text, values, { prepare }).values(),
     script: (text) => sql.unsafe(text),

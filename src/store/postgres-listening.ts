@@ -5,6 +5,7 @@
  */
 import { encodeBase64url } from "../internal/base64url.ts";
 import { randomBytes } from "../internal/crypto.ts";
+import { quoted } from "./sql-text.ts";
 
 /** Who is told of what comes. */
 export interface PostgresListener {
@@ -159,8 +160,4 @@ export function pgliteListening(client: unknown): PostgresListening {
       end: () => void unlisten().catch(() => {}),
     };
   };
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

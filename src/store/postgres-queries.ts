@@ -150,9 +150,11 @@ async function lease(
   call: StoreCall,
 ): Promise<(() => PromiseLike<unknown>) | undefined> {
   const sweeper = encodeBase64url(randomBytes(12));
+  const end = `clock_timestamp() + interval '${LEASE_SECONDS} seconds'`;
+  // One that ends later than any can was taken by a clock that was ahead.
   const take =
-    `UPDATE ${schema} SET sweeper = $1, sweeps_until = clock_timestamp() + interval '${LEASE_SECONDS} seconds'` +
-    " WHERE sweeps_until < clock_timestamp() RETURNING 1";
+    `UPDATE ${schema} SET sweeper = $1, sweeps_until = ${end}` +
+    ` WHERE sweeps_until < clock_timestamp() OR sweeps_until > ${end} RETURNING 1`;
   const release = `UPDATE ${schema} SET sweeps_until = '-infinity' WHERE sweeper = $1`;
   const taken = await run(take, [sweeper], call);
   return taken.length === 0 ? undefined : () => run(release, [sweeper], call);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { PostgresConnection } from "./postgres-client.ts";
+import { quoted } from "./sql-text.ts";
 import { SCHEMA_VERSION, type SqlSchema, type TableName } from "./sql.ts";
 
 /** The names that statements use, quoted. */
@@ -11,11 +12,6 @@ export interface PostgresNames {
   readonly table: string;
   /** Has one row: the version of the tables, and who sweeps. */
   readonly schema: string;
-}
-
-/** A name for SQL. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** The quoted names for a table. */
@@ -36,8 +32,10 @@ export function postgresSchema({ query, script }: PostgresConnection, name: Tabl
         `SELECT set_config('client_min_messages', 'warning', true), pg_advisory_xact_lock(${LOCK});\n${sql}`,
       )),
     async version() {
-      const [exists] = await query("SELECT to_regclass($1) IS NOT NULL", [schema]);
-      if (exists?.[0] !== true) return undefined;
+      const [found] = await query("SELECT to_regclass($1) IS NOT NULL, current_setting('server_encoding')", [schema]);
+      const [exists, encoding] = found ?? [];
+      if (encoding !== "UTF8") throw new Error(`postgresStore: expected a database in UTF-8, and it is in ${encoding}`);
+      if (exists !== true) return undefined;
       const [row] = await query(`SELECT version FROM ${schema}`, []);
       return row === undefined ? undefined : Number(row[0]);
     },

@@ -4,6 +4,8 @@ import { POSTGRES_PROGRAMS, type PostgresServer, startPostgresServer } from "../
 import { describeWithServers } from "../../test/servers/require.ts";
 import { until } from "../../test/servers/server-process.ts";
 import { fakeClock, type FakeClock } from "../testing/fake-clock.ts";
+import { type PostgresListening, pgPoolListening } from "./postgres-listening.ts";
+import { changeFeed } from "./postgres-watch.ts";
 import { type PostgresClient, type PostgresStore, postgresStore } from "./postgres.ts";
 import { type StoredRecord, WATCH_SILENCE } from "./store.ts";
 
@@ -205,6 +207,40 @@ describeWithServers("PostgreSQL", POSTGRES_PROGRAMS, () => {
       await restored();
       await changed();
     });
+  });
+});
+
+describeWithServers("PostgreSQL", POSTGRES_PROGRAMS, () => {
+  let server: PostgresServer;
+  let connected: ConnectedPostgres;
+  beforeAll(async () => {
+    server = await startPostgresServer();
+    connected = await POSTGRES_CLIENTS["pg 8, Pool"]!(server.port);
+  });
+  afterAll(async () => {
+    await connected?.close();
+    await server?.stop();
+  });
+
+  test("what is missed before the connection is known to be there is no gap: that begins and ends in turns", async () => {
+    const writer = postgresStore(connected.client, { table: "early", watch: true, sweepInterval: false });
+    await writer.createSchema();
+    const listening: PostgresListening = async (channel, listener) => {
+      const found = await pgPoolListening(connected.client)(channel, listener);
+      const ping = async (): Promise<void> => {
+        const key = `n/${"x".repeat(2_000)}`;
+        await writer.create(key, record(), call);
+        await writer.delete(key, call);
+        await found.ping();
+      };
+      return { ...found, ping };
+    };
+    const heard: string[] = [];
+    const feed = changeFeed({ listening, channel: "early", clock: fakeClock(), keyOf: () => undefined });
+    feed.watch(() => {}, { restored: () => void heard.push("+"), lost: () => void heard.push("-") });
+    await until("a connection that listens", async () => heard.includes("+"));
+    feed.close();
+    expect(heard).toEqual(["+"]);
   });
 });
 

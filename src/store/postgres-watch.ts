@@ -42,8 +42,10 @@ export function changeFeed(options: ChangeFeedOptions): ChangeFeed {
     keepLine(options, {
       notified(payload) {
         const key = options.keyOf(payload);
-        if (key === undefined) missed(watchers);
-        else for (const { listener } of watchers) listener(key);
+        if (key === undefined) {
+          // Before it is up nobody trusts a copy.
+          if (line?.isUp() === true) missed(watchers);
+        } else for (const { listener } of watchers) listener(key);
       },
       restored: () => watchers.forEach(({ restored }) => restored?.()),
       lost: () => watchers.forEach(({ lost }) => lost?.()),

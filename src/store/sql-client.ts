@@ -24,8 +24,9 @@ export async function retried<T>(
     try {
       return await statement();
     } catch (error) {
-      if (attempt === ATTEMPTS || !wasUndone(error) || call.signal?.aborted === true) throw error;
+      if (attempt === ATTEMPTS || !wasUndone(error)) throw error;
       await pause(Math.random() * PAUSE * 2 ** attempt);
+      if (call.signal?.aborted === true) throw error;
     }
   }
 }

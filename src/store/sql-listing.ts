@@ -47,7 +47,7 @@ function* pageSteps(
   call: StoreCall,
 ): Steps<ListedPage> {
   const records: ListedRecord[] = [];
-  for (const range of rangesOf(prefix, hashes, positionOf(cursor))) {
+  for (const range of rangesOf(prefix, hashes, startOf(cursor))) {
     const wanted = limit - records.length + 1;
     const rows = yield* settled(queries.byKey(range, wanted, call));
     const next = rows.length === wanted ? rows.at(-1) : undefined;
@@ -58,6 +58,12 @@ function* pageSteps(
     if (next !== undefined) return { records, cursor: cursorAt(next.key) };
   }
   return { records };
+}
+
+/** Where a page begins; a client may have made up a key that no database keeps. */
+function startOf(cursor: string | undefined): string | undefined {
+  const start = positionOf(cursor);
+  return start?.includes("\0") === true ? undefined : start;
 }
 
 /** How many records have a key that begins with a prefix. */

@@ -61,3 +61,8 @@ export function afterAll(prefix: string): string | undefined {
   // Surrogates are no characters.
   return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
 }
+
+/** A name as SQL has it. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

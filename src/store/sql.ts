@@ -198,7 +198,8 @@ export function schemaVerbs(name: string, table: string, schema: SqlSchema): Sql
   };
 }
 
-function checkVersion(name: string, table: string, version: number | undefined): void {
+/** Throws when the tables are not those that this code knows. */
+export function checkVersion(name: string, table: string, version: number | undefined): void {
   if (version === SCHEMA_VERSION) return;
   throw new Error(
     `${name}: the table ${table} has the form of version ${version}, and this coatcheck knows version ${SCHEMA_VERSION} only`,

@@ -3,10 +3,9 @@
  *
  * @module
  */
+import { checkVersion, SCHEMA_VERSION } from "./sql.ts";
+import { quoted } from "./sql-text.ts";
 import type { SqliteDatabase } from "./sqlite-client.ts";
-
-/** The version of the tables as this code makes and reads them. */
-const VERSION = 1;
 
 /**
  * Makes what is missing. Each statement stands alone and does nothing a second time: several processes may do this at
@@ -20,14 +19,11 @@ export function prepareSchema(database: SqliteDatabase, table: string): void {
     `CREATE TABLE IF NOT EXISTS ${schema} (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)`,
   );
   if (versionIn(database, schema) === undefined) {
-    database.prepare(`INSERT INTO ${schema} (one, version) VALUES (1, ?) ON CONFLICT DO NOTHING`).run(VERSION as never);
+    database
+      .prepare(`INSERT INTO ${schema} (one, version) VALUES (1, ?) ON CONFLICT DO NOTHING`)
+      .run(SCHEMA_VERSION as never);
   }
-  const version = versionIn(database, schema);
-  if (version !== VERSION) {
-    throw new Error(
-      `sqliteStore: the table ${table} has the form of version ${version}, and this coatcheck knows version ${VERSION} only`,
-    );
-  }
+  checkVersion("sqliteStore", table, versionIn(database, schema));
   database.exec(
     `CREATE TABLE IF NOT EXISTS ${name} (` +
       "key TEXT NOT NULL PRIMARY KEY, version TEXT NOT NULL, expires_at REAL NOT NULL, subject TEXT, value TEXT NOT NULL" +
@@ -45,9 +41,4 @@ function versionIn(database: SqliteDatabase, schema: string): number | undefined
     | null
     | undefined;
   return row === undefined || row === null ? undefined : Number(row.version);
-}
-
-/** A name for SQL. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { quoted } from "./sqlite-schema.ts";
+import { quoted } from "./sql-text.ts";
 import type { BoundStatement, SqliteDatabase } from "./sqlite-client.ts";
 
 const VERBS = ["create", "read", "exists", "update", "touch", "delete"] as const;

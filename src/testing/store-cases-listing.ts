@@ -27,6 +27,8 @@ const MADE_UP: readonly string[] = [
   "Infinity",
   "99999999999999999999999999",
   "AAAA",
+  // A NUL, after everything.
+  "enp6AA",
   "_____w",
   "Li4vLi4v",
   "\0",

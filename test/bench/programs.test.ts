@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 async function started(subject: Subject): Promise<ServerProcess> {
-  const site = { folder: mkdtempSync(join(folder, "site-")), redisPort: 0, bytes: DATA_BYTES, sessions: 2 };
+  const site = { folder: mkdtempSync(join(folder, "site-")), urls: {}, bytes: DATA_BYTES, sessions: 2 };
   const server = await startServer(subject, { site, profiles: undefined });
   servers.push(server);
   return server;

@@ -67,8 +67,15 @@ const DEFAULTS: MariadbConfig = {
 /** The setting with which what was acknowledged is on a disk. */
 export const ON_DISK: MariadbConfig = { "innodb-flush-log-at-trx-commit": "1" };
 
-/** Starts one server. `place`: an empty directory for its files, else one of its own is made. */
-export async function startMariadb(config: MariadbConfig = {}, place?: string): Promise<Mariadb> {
+/**
+ * Starts one server. `place`: an empty directory for its files, else one of its own is made. `launcher`: a command that runs
+ * the server.
+ */
+export async function startMariadb(
+  config: MariadbConfig = {},
+  place?: string,
+  launcher: readonly string[] = [],
+): Promise<Mariadb> {
   const directory = serverDirectory("mariadb");
   const data = place ?? join(directory, "data");
   if (place === undefined) mkdirSync(data);
@@ -79,7 +86,7 @@ export async function startMariadb(config: MariadbConfig = {}, place?: string): 
   const settings = { ...DEFAULTS, ...config, ...places, port: String(port) };
   const args = ["--no-defaults", ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)];
   install(directory, data);
-  const start = (): Promise<ServerProcess> => startServer(args, directory, port);
+  const start = (): Promise<ServerProcess> => startServer(args, directory, port, launcher);
   let server = await start();
   const pools: Pool[] = [];
   const options: PoolOptions = { host: "127.0.0.1", port, user: "root", database: DATABASE };
@@ -122,8 +129,13 @@ function install(directory: string, data: string): void {
   execFileSync(command, args, { stdio: "pipe", cwd: directory });
 }
 
-async function startServer(args: readonly string[], directory: string, port: number): Promise<ServerProcess> {
-  const [command = "", ...rest] = [...LAUNCHER, programPath("mariadbd") ?? "mariadbd", ...args];
+async function startServer(
+  args: readonly string[],
+  directory: string,
+  port: number,
+  launcher: readonly string[],
+): Promise<ServerProcess> {
+  const [command = "", ...rest] = [...launcher, ...LAUNCHER, programPath("mariadbd") ?? "mariadbd", ...args];
   const started = startProcess(command, rest, directory);
   try {
     await until("mariadbd", async () => (await asked(port, "SELECT 1")).length === 1);

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { connect, type NodeConnectionOptions } from "@nats-io/transport-node";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm, type KV, type KvOptions } from "@nats-io/kv";
 import { programPath } from "./require.ts";
 import { freePorts, serverDirectory, startProcess, until, type ServerProcess } from "./server-process.ts";
@@ -44,10 +44,10 @@ export interface NatsClient {
 /** Values of two megabytes pass, as the kit has them. */
 const MAX_PAYLOAD = "max_payload: 8MB\n";
 
-/** One server. `limits`: lines for its JetStream. */
-export async function startNats(limits = ""): Promise<NatsServers> {
+/** One server. `limits`: lines for its JetStream. `launcher`: a command that runs the server. */
+export async function startNats(limits = "", launcher: readonly string[] = []): Promise<NatsServers> {
   const [port = 0] = await freePorts(1);
-  const node = await startNode("n1", port, limits, "");
+  const node = await startNode("n1", port, limits, "", launcher);
   return { nodes: [node], replicas: 1, stop: () => node.process.stop() };
 }
 
@@ -102,7 +102,9 @@ export async function leaderOf(servers: NatsServers, client: NatsClient, bucket:
 async function canStore(ports: readonly number[]): Promise<boolean> {
   const client = await connectNats({ nodes: ports.map((port) => ({ port })), replicas: 3 });
   try {
-    const kv = await client.bucket("ready", { storage: "memory" as never });
+    // What is asked before there is a leader gets no answer: so ask again soon.
+    const kvm = new Kvm(jetstream(client.connection, { timeout: 500 }));
+    const kv = await kvm.create("ready", { replicas: 3, storage: "memory" as never });
     await kv.put("ready", "yes");
     return await kv.destroy();
   } finally {
@@ -110,7 +112,13 @@ async function canStore(ports: readonly number[]): Promise<boolean> {
   }
 }
 
-async function startNode(name: string, port: number, limits: string, others: string): Promise<NatsNode> {
+async function startNode(
+  name: string,
+  port: number,
+  limits: string,
+  others: string,
+  launcher: readonly string[] = [],
+): Promise<NatsNode> {
   const program = programPath("nats-server");
   if (program === undefined) throw new Error("nats-server is not installed");
   const directory = serverDirectory("nats");
@@ -123,7 +131,8 @@ async function startNode(name: string, port: number, limits: string, others: str
   ];
   writeFileSync(join(directory, "server.conf"), lines.join(""));
   const start = async (): Promise<ServerProcess> => {
-    const started = startProcess(program, ["-c", join(directory, "server.conf")], directory);
+    const [command = "", ...args] = [...launcher, program, "-c", join(directory, "server.conf")];
+    const started = startProcess(command, args, directory);
     try {
       await until("nats-server", () => greets(port));
       return started;

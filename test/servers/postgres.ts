@@ -82,14 +82,15 @@ export async function startPostgres(config: PostgresConfig = {}): Promise<Postgr
   };
 }
 
-/** Starts a server. `directory`: to be in, for one that is to fill up. */
+/** Starts a server. `directory`: to be in, for one that is to fill up. `launcher`: a command that runs it. */
 export async function startPostgresServer(
   config: PostgresConfig = {},
   directory: string = serverDirectory("postgres"),
+  launcher: readonly string[] = [],
 ): Promise<PostgresServer> {
   hand(directory);
   runProgram("initdb", ["-D", join(directory, "data"), "-U", "test", "-A", "trust", "-N", "-E", "UTF8"], directory);
-  return await serve(directory, config);
+  return await serve(directory, config, launcher);
 }
 
 /** Starts a server and a standby. What is committed is on both, and can be read on the standby. */
@@ -137,7 +138,11 @@ function runProgram(name: string, args: readonly string[], directory: string): v
   execFileSync(program, [...rest, ...args], { stdio: ["ignore", "ignore", "pipe"], cwd: directory });
 }
 
-async function serve(directory: string, config: PostgresConfig): Promise<PostgresServer> {
+async function serve(
+  directory: string,
+  config: PostgresConfig,
+  launcher: readonly string[] = [],
+): Promise<PostgresServer> {
   const [port = 0] = await freePorts(1);
   const configuration = {
     ...UNSYNCED,
@@ -147,7 +152,7 @@ async function serve(directory: string, config: PostgresConfig): Promise<Postgre
     ...config,
   };
   const settings = Object.entries(configuration).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const [program, ...rest] = command("postgres");
+  const [program, ...rest] = [...launcher, ...command("postgres")] as [string, ...string[]];
   const data = join(directory, "data");
   const ask: PostgresServer["ask"] = (text, values = []) => asked(port, text, values);
   const start = async (): Promise<ServerProcess> => {
