@@ -126,7 +126,10 @@ describe("the rooms", () => {
     );
     expect(
       [...users].filter(
-        (file) => !/^(compat\/ktor-directory|express-session\/|store\/directory|store\/nats-text|store\/sqlite|testing\/)/.test(file),
+        (file) =>
+          !/^(compat\/ktor-directory|express-session\/|store\/directory|store\/nats-text|store\/sqlite|testing\/)/.test(
+            file,
+          ),
       ),
     ).toEqual([]);
   });
