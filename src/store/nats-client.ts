@@ -1,21 +1,15 @@
 /**
- * The bucket that `natsStore` works with, by its shape: what `Kvm` of @nats-io/kv 3 creates or opens.
+ * What `natsStore` does with a bucket.
  *
- * Beside the methods of a bucket the store uses what those are made of: reads that the leader answers, whatever the bucket is
- * set to (its own go to any replica when it allows direct access); writes that expect a revision; and removal of a message
- * for good, where a bucket leaves a marker.
+ * Beside the methods of a bucket that is what those are made of: reads that the leader answers, whatever the bucket is set to
+ * (its own go to any replica when it allows direct access); writes that expect a revision; and removal of a message for good,
+ * where a bucket leaves a marker.
  *
  * @module
  */
+import { type BucketParts, partsOf, type StoredMessage } from "./nats-bucket.ts";
+import { checkSettings } from "./nats-settings.ts";
 import type { StoreCall } from "./store.ts";
-
-/** A bucket that the app has made, on a connection of its own. */
-export interface NatsBucket {
-  get(...args: never[]): unknown;
-  put(...args: never[]): unknown;
-  purge(...args: never[]): unknown;
-  watch(...args: never[]): unknown;
-}
 
 /** A message that the stream of the bucket has. */
 export interface Kept {
@@ -51,116 +45,105 @@ export interface NatsConnection {
   readonly parts: BucketParts;
 }
 
-/** Headers of a message. */
-export interface NatsHeaders {
-  readonly code: number;
-  readonly description: string;
-  get(name: string): string;
-  has(name: string): boolean;
-}
-
-interface StoredMessage {
-  readonly subject: string;
-  readonly seq: number;
-  readonly data: Uint8Array;
-  readonly time: Date;
-  readonly header: NatsHeaders;
-}
-
-/** A message of a subscription. */
-export interface Delivered {
-  readonly subject: string;
-  readonly reply?: string;
-  readonly headers?: NatsHeaders;
-}
-
-/** The connection of the app. */
-export interface NatsCoreConnection {
-  readonly options: { readonly inboxPrefix?: string };
-  isClosed(): boolean;
-  status(): AsyncIterable<{ readonly type: string }> & { stop(): void };
-  subscribe(
-    subject: string,
-    options: { readonly callback: (error: unknown, message: Delivered) => void },
-  ): { unsubscribe(): void };
-}
-
-/** What a bucket of @nats-io/kv is made of. */
-export interface BucketParts {
-  readonly stream: string;
-  readonly codec: {
-    readonly key: { encode(key: string): string };
-    readonly value: { encode(value: Uint8Array): Uint8Array; decode(value: Uint8Array): Uint8Array };
-  };
-  readonly js: {
-    readonly nc: NatsCoreConnection;
-    publish(
-      subject: string,
-      bytes: Uint8Array,
-      options: { readonly msgID?: string; readonly expect: { readonly lastSubjectSequence: number } },
-    ): Promise<{ readonly seq: number; readonly duplicate: boolean }>;
-  };
-  readonly jsm: { readonly streams: Streams; readonly consumers: Consumers };
-  subjectForKey(name: string, isEdit?: boolean): string;
-}
-
-interface Streams {
-  getMessage(
-    stream: string,
-    query: { readonly last_by_subj?: string; readonly next_by_subj?: string; readonly seq?: number },
-  ): Promise<StoredMessage | null>;
-  purge(stream: string, of: { readonly filter: string; readonly seq: number }): Promise<{ readonly purged: number }>;
-  info(stream: string): Promise<{ readonly state: { readonly first_seq: number; readonly last_seq: number } }>;
-}
-
-interface Consumers {
-  add(stream: string, config: object): Promise<{ readonly name: string }>;
-  delete(stream: string, name: string): Promise<boolean>;
-}
-
-/** Wraps a bucket. Throws a `TypeError` for what is none, and for one that changes keys on the way. */
+/**
+ * Wraps a bucket. Throws a `TypeError` for what is none, and for one that changes keys on the way. What is called rejects as long
+ * as the bucket is set to what cannot work.
+ */
 export function natsConnection(bucket: unknown): NatsConnection {
   const parts = partsOf(bucket);
-  const { stream, codec, js, jsm } = parts;
-  const { streams } = jsm;
+  const { stream, codec } = parts;
+  const { streams } = parts.jsm;
   const before = parts.subjectForKey("").length;
   const kept = (message: StoredMessage | null): Kept | undefined => {
     if (message === null) return undefined;
     const { subject, seq, data, header, time } = message;
     const isMarker = header.has("KV-Operation") || header.has("Nats-Marker-Reason");
-    const bytes = isMarker ? data : codec.value.decode(data);
+    const bytes = isMarker ? data : decoded(codec, data);
     return { name: subject.slice(before), sequence: seq, at: time.getTime(), bytes, isMarker };
   };
+  const checked = untilDone(async () => checkSettings((await streams.info(stream)).config));
+  const asked = <T>(call: Waiting, work: () => Promise<T>): Promise<T> =>
+    abortable(call, async () => {
+      try {
+        await checked();
+        call.signal?.throwIfAborted();
+        return await work();
+      } catch (error) {
+        throw withoutNames(error);
+      }
+    });
   return {
     parts,
     async get(name, call) {
       const query = { last_by_subj: parts.subjectForKey(name) };
-      return kept(await abortable(call, () => streams.getMessage(stream, query)));
+      return kept(await asked(call, () => streams.getMessage(stream, query)));
     },
     async next(pattern, from, call) {
       const query = { seq: from, next_by_subj: parts.subjectForKey(pattern) };
-      return kept(await abortable(call, () => streams.getMessage(stream, query)));
+      return kept(await asked(call, () => streams.getMessage(stream, query)));
     },
-    async put(name, bytes, expected, call) {
+    put(name, bytes, expected, call) {
       const options = { ...successor(name, expected), expect: { lastSubjectSequence: expected } };
-      try {
-        const subject = parts.subjectForKey(name, true);
-        const { seq, duplicate } = await abortable(call, () => js.publish(subject, codec.value.encode(bytes), options));
-        return duplicate ? undefined : seq;
-      } catch (error) {
-        if (CAME_LATER.has((error as { readonly code?: unknown } | undefined)?.code)) return undefined;
-        throw error;
-      }
+      return asked(call, () => put(parts, parts.subjectForKey(name, true), codec.value.encode(bytes), options));
     },
     async erase(name, sequence, call) {
       const of = { filter: parts.subjectForKey(name), seq: sequence + 1 };
-      return (await abortable(call, () => streams.purge(stream, of))).purged;
+      return (await asked(call, () => streams.purge(stream, of))).purged;
     },
     async ends(call) {
-      const { state } = await abortable(call, () => streams.info(stream));
+      const { state } = await asked(call, () => streams.info(stream));
       return { first: state.first_seq, last: state.last_seq };
     },
   };
+}
+
+/** Errors of the client that name what was asked for name keys with it, and whose sessions they are. */
+function withoutNames(error: unknown): unknown {
+  for (let link = error; link instanceof Error; link = link.cause) {
+    const { subject } = link as { readonly subject?: unknown };
+    if (typeof subject !== "string") continue;
+    const nameless = new Error(`natsStore: ${link.name}: ${subject.replace(/(\$KV\.[^.]+\.\w).*/, "$1…")}`);
+    nameless.name = (error as Error).name;
+    return nameless;
+  }
+  return error;
+}
+
+function decoded({ value }: BucketParts["codec"], data: Uint8Array): Uint8Array {
+  try {
+    return value.decode(data);
+  } catch {
+    // What nobody of us has written, or under a key that is gone, is found as what it is: no record of ours.
+    return data;
+  }
+}
+
+/** Does the work for those who come first, together, until it was done once; after that nothing. */
+function untilDone(work: () => Promise<void>): () => Promise<void> | undefined {
+  let going: Promise<void> | undefined;
+  let isDone = false;
+  return () => {
+    if (isDone) return undefined;
+    going ??= work()
+      .then(() => void (isDone = true))
+      .finally(() => void (going = undefined));
+    return going;
+  };
+}
+
+async function put(
+  { js }: BucketParts,
+  subject: string,
+  bytes: Uint8Array,
+  options: Parameters<BucketParts["js"]["publish"]>[2],
+): Promise<number | undefined> {
+  try {
+    const { seq, duplicate } = await js.publish(subject, bytes, options);
+    return duplicate ? undefined : seq;
+  } catch (error) {
+    if (CAME_LATER.has((error as { readonly code?: unknown } | undefined)?.code)) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -169,7 +152,7 @@ export function natsConnection(bucket: unknown): NatsConnection {
  * A cluster of nats-server 2.9 compares the expected sequence when a message arrives, and not once more when it is stored: of
  * four writers at once all four are told that they have done it. An id it compares when it stores. So of those that follow one
  * message one is stored, and others that are on the way by then are not; what comes later finds another sequence. A first
- * message needs none, and could have none: a name may begin anew.
+ * message needs none: of those one is stored. It could have none: a name may begin anew.
  */
 function successor(name: string, expected: number): { readonly msgID?: string } {
   return expected === 0 ? {} : { msgID: `${name}@${expected}` };
@@ -186,28 +169,6 @@ export function tries(): () => void {
   return () => {
     if (++count > MOST_TRIES) throw new Error(`natsStore: others wrote first ${MOST_TRIES} times`);
   };
-}
-
-const PROBE = "r.name.id-_=";
-
-function partsOf(bucket: unknown): BucketParts {
-  const found = (bucket ?? {}) as Partial<BucketParts>;
-  const { js, jsm, codec, stream } = found;
-  const isBucket =
-    typeof found.subjectForKey === "function" &&
-    typeof stream === "string" &&
-    typeof js?.publish === "function" &&
-    typeof js.nc?.subscribe === "function" &&
-    typeof jsm?.streams?.getMessage === "function" &&
-    typeof jsm.consumers?.add === "function" &&
-    typeof codec?.value?.decode === "function";
-  if (!isBucket) {
-    throw new TypeError("natsStore: expected a bucket of @nats-io/kv 3: await new Kvm(connection).create(name)");
-  }
-  if (codec.key.encode(PROBE) !== PROBE) {
-    throw new TypeError("natsStore: a bucket with a codec for keys cannot be searched; values may have one");
-  }
-  return found as BucketParts;
 }
 
 /** Waits no longer than the caller does: requests of the client have a patience of their own, of 5 seconds. */

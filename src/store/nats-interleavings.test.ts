@@ -13,7 +13,7 @@ import { describeWithServers } from "../../test/servers/require.ts";
 import type { SessionStore } from "../index.ts";
 import { natsStore } from "./nats.ts";
 
-const RUNS = Number(process.env["RUNS"] ?? 1_000);
+const RUNS = Number(process.env["RUNS"] ?? 500);
 /** All runs are about one subject, whose list would get long. */
 const RUNS_A_BUCKET = 250;
 

@@ -10,7 +10,7 @@ import { patternOf, RECORDS } from "./nats-text.ts";
 import type { ListedPage, ListedRecord, PageRequest, StoreCall } from "./store.ts";
 
 /** After so many messages a page is handed over, full or not: the caller waits no longer than a store may take. */
-const MESSAGES_A_PAGE = 1_000;
+const MESSAGES_A_PAGE = 250;
 
 /** So many walks go through the stream side by side to count. */
 const WALKS = 32;

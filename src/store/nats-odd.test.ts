@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Base64KeyCodec, NoopKvCodecs, type KV, type KvCodecs } from "@nats-io/kv";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -157,25 +158,56 @@ describeWithServers("natsStore and what else may be in a bucket", NATS_PROGRAMS,
     expect(await store.read("user/1", call)).toBeUndefined();
   });
 
-  test("a bucket that keeps a history, and one that encrypts values, do as well", async () => {
+  test("a bucket that encrypts values does as well; what it cannot decrypt is no session of ours, and no error", async () => {
     const flip = (bytes: Uint8Array): Uint8Array => bytes.map((byte) => byte ^ 0x55);
     const value: KvCodecs["value"] = {
       encode: (data) => flip(typeof data === "string" ? new TextEncoder().encode(data) : data),
-      decode: flip,
+      decode(data) {
+        if (data[0] === "?".charCodeAt(0)) throw new Error("encrypted under another key");
+        return flip(data);
+      },
     };
-    const sealed = await client.bucket(`o${++made}`, { history: 5, codec: { ...NoopKvCodecs(), value } });
+    const sealed = await client.bucket(`o${++made}`, { codec: { ...NoopKvCodecs(), value } });
     const over = natsStore(sealed, { sweepInterval: false });
     const first = record({ value: "secret", subject: "user/ada" });
     await over.create("user/1", first, call);
     expect(await over.update("user/1", record({ value: "new", subject: "user/ada" }), first, call)).toBe("ok");
     expect((await over.read("user/1", call))?.value).toBe("new");
     expect(await over.deleteBySubject("user/ada", {}, call)).toEqual(["user/1"]);
-    await over.create("user/1", record(), call);
-    await over.deleteExpired(10, { now: now + 3_600_000 });
+    await partsOf(sealed).js.publish(partsOf(sealed).subjectForKey("r.user.2"), "?");
+    expect((await over.read("user/2", call))?.value).toBe("?");
+    await over.create("user/3", record(), call);
+    expect(await over.deleteExpired(10, { now: now + 3_600_000 })).toBe(1);
     expect(
       (await sealed.status()).streamInfo.state.num_subjects,
-      "the lists of sweeps and subjects at most",
+      "what cannot be decrypted, the state of sweeps, and a note",
     ).toBeLessThan(4);
+  });
+
+  test("a session that is larger than the server takes is an error that says so, and the next one works", async () => {
+    const secret = "a secret ".repeat(1_000_000);
+    const failure: unknown = await Promise.resolve(store.create("user/1", record({ value: secret }), call)).catch(
+      (error: unknown) => error,
+    );
+    expect(String(failure)).toMatch(/max_payload/);
+    expect(inspect(failure, { depth: 9 })).not.toMatch(/a secret|user/);
+    expect(await store.create("user/1", record(), call)).toBe(true);
+  });
+
+  test("errors of the client name neither keys nor whose sessions they are, as when the bucket is gone", async () => {
+    await store.read("user/1", call);
+    await bucket.destroy();
+    const whose = record({ subject: "user/ada@example.org" });
+    const verbs: readonly (() => unknown)[] = [
+      () => store.create("user/1", record(), call),
+      () => store.create("user/1", whose, call),
+      () => store.deleteBySubject("user/ada@example.org", {}, call),
+    ];
+    for (const verb of verbs) {
+      const failure: unknown = await (async () => await verb())().catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(Error);
+      expect(inspect(failure, { depth: 9, showHidden: true })).not.toMatch(/ada|user\W1/);
+    }
   });
 
   test("a call that nobody waits for any more is not sent", async () => {
@@ -185,6 +217,7 @@ describeWithServers("natsStore and what else may be in a bucket", NATS_PROGRAMS,
 });
 
 interface Parts {
+  subjectForKey(name: string): string;
   readonly js: { publish(...args: readonly unknown[]): Promise<unknown> };
 }
 
@@ -210,7 +243,7 @@ describeWithServers("natsStore over a cluster", NATS_PROGRAMS, () => {
     const stores = buckets.map((bucket) => natsStore(bucket, { sweepInterval: false }));
     await stores[0]!.create("user/1", record(), call);
     const stale = { direct: 0, ours: 0 };
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < 300; i++) {
       const [writer, reader] = [stores[i % 3]!, (i + 1) % 3];
       const next = record();
       expect(await writer.update("user/1", next, (await writer.read("user/1", call))!, call)).toBe("ok");
@@ -237,6 +270,18 @@ describeWithServers("natsStore over a cluster", NATS_PROGRAMS, () => {
       expect(outcomes.filter((outcome) => outcome === "ok").length).toBeLessThan(2);
       expect(outcomes.at(-1)).toBe(true);
       for (const store of stores) expect(await store.read(key, call), "deleted for good").toBeUndefined();
+    }
+  });
+
+  test("of those who sign in as one subject for the first time, through different servers at once, all are listed", async () => {
+    const stores: NatsStore[] = [];
+    for (const client of clients) stores.push(natsStore(await client.bucket("firsts"), { sweepInterval: false }));
+    for (let round = 0; round < 60; round++) {
+      const subject = `user/s${round}`;
+      const keys = Array.from({ length: 6 }, (_, i) => `user/${round}-${i}`);
+      await Promise.all(keys.map(async (key, i) => await stores[i % 3]!.create(key, record({ subject }), call)));
+      const deleted = await stores[round % 3]!.deleteBySubject(subject, {}, call);
+      expect(deleted.toSorted()).toEqual(keys);
     }
   });
 });
@@ -274,7 +319,7 @@ function shapedLike(codec = NoopKvCodecs()): NatsBucket {
     stream: "KV_x",
     codec,
     js: { nc: { subscribe: nothing }, publish: nothing },
-    jsm: { streams: { getMessage: nothing }, consumers: { add: nothing } },
+    jsm: { streams: { getMessage: nothing, info: nothing }, consumers: { add: nothing } },
     subjectForKey: (key: string) => `$KV.x.${key}`,
   };
   return { ...parts, get: nothing, put: nothing, purge: nothing, watch: nothing };

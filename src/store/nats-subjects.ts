@@ -58,19 +58,26 @@ export async function* recordsOf(
   if (stale.some((key) => isOld(members.get(key), call))) await strike(nats, subject, stale, call);
 }
 
-/** Strikes those of the keys from the list of a subject that have no record of that subject and were not listed just now. */
+/**
+ * Strikes those of the keys from the list of a subject that have no record of that subject. Returns those that were listed too
+ * lately for that.
+ */
 export async function strike(
   nats: NatsConnection,
   subject: string,
   keys: readonly string[],
   call: StoreCall,
-): Promise<void> {
+): Promise<readonly string[]> {
+  let young: readonly string[] = [];
   await rewrite(nats, subject, call, async ({ members }) => {
-    const old = keys.filter((key) => isOld(members.get(key), call));
+    const listed = keys.filter((key) => members.has(key));
+    young = listed.filter((key) => !isOld(members.get(key), call));
+    const old = listed.filter((key) => isOld(members.get(key), call));
     const found = await Promise.all(old.map((key) => ownRecord(nats, subject, key, call)));
     const struck = new Set(old.filter((_, i) => found[i] === undefined));
     return struck.size === 0 ? undefined : new Map([...members].filter(([key]) => !struck.has(key)));
   });
+  return young;
 }
 
 function isOld(listed: number | undefined, { now }: StoreCall): boolean {

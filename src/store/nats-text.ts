@@ -61,7 +61,10 @@ function textIn(kept: string): string | undefined {
   return kept.replace(ESCAPED, "").includes("=") ? undefined : text;
 }
 
-/** SHA-256 of the UTF-16 code units: halves of surrogate pairs have no UTF-8. */
+/**
+ * SHA-256 of the UTF-16 code units: halves of surrogate pairs have no UTF-8. By `node:crypto`, which every runtime has that the
+ * client runs on: WebCrypto would make a promise of every name, for keys that no session has.
+ */
 function digest(text: string): string {
   return createHash("sha256").update(Buffer.from(text, "utf16le")).digest("base64url");
 }

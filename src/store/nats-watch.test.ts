@@ -1,11 +1,14 @@
+import { jetstreamManager, type ConsumerInfo } from "@nats-io/jetstream";
 import type { KV } from "@nats-io/kv";
-import { afterEach, expect, test } from "vitest";
+import { expect, test, type TestContext } from "vitest";
 import {
   connectNats,
+  leaderOf,
   NATS_PROGRAMS,
   startNats,
   startNatsCluster,
   type NatsClient,
+  type NatsNode,
   type NatsServers,
 } from "../../test/servers/nats.ts";
 import { describeWithServers } from "../../test/servers/require.ts";
@@ -44,36 +47,43 @@ function listen(store: NatsStore): Ear {
   };
 }
 
-describeWithServers("watch of natsStore", NATS_PROGRAMS, () => {
-  let servers: NatsServers;
-  const ends: (() => unknown)[] = [];
-  afterEach(async () => {
-    for (const end of ends.splice(0).toReversed()) await end();
-  });
+interface Stage {
+  readonly servers: NatsServers;
+  connected(): Promise<NatsClient>;
+  /** A bucket, over a connection of its own; in memory, if that is said. */
+  bucket(storage?: "memory"): Promise<KV>;
+  watching(bucket: KV): Ear;
+}
 
-  async function connected(nodes: NatsServers["nodes"] = servers.nodes): Promise<NatsClient> {
-    const client = await connectNats({ nodes, replicas: servers.replicas });
-    ends.push(() => client.close());
+async function opened({ onTestFinished }: TestContext, start: () => Promise<NatsServers>): Promise<Stage> {
+  const servers = await start();
+  onTestFinished(() => servers.stop());
+  const connected = async (): Promise<NatsClient> => {
+    const client = await connectNats(servers);
+    onTestFinished(() => client.close());
     return client;
-  }
+  };
+  return {
+    servers,
+    connected,
+    async bucket(storage) {
+      return await (await connected()).bucket("b", storage === undefined ? {} : { storage: storage as never });
+    },
+    watching(bucket) {
+      const ear = listen(natsStore(bucket, { sweepInterval: false }));
+      onTestFinished(ear.end);
+      return ear;
+    },
+  };
+}
 
-  async function started(start: () => Promise<NatsServers>): Promise<void> {
-    servers = await start();
-    ends.push(() => servers.stop());
-  }
-
-  function watching(bucket: KV): Ear {
-    const ear = listen(natsStore(bucket, { sweepInterval: false }));
-    ends.push(ear.end);
-    return ear;
-  }
-
-  test("tells of what another process changes and deletes, once it can be read, and of nothing when it has ended", async () => {
-    await started(startNats);
-    const [mine, theirs] = [await (await connected()).bucket("b"), await (await connected()).bucket("b")];
-    const ear = watching(mine);
+// All at once: they wait, most of the time.
+describeWithServers("watch of natsStore", NATS_PROGRAMS, () => {
+  test.concurrent("tells of what another process changes and deletes, once it can be read, and of nothing when it has ended", async (context) => {
+    const stage = await opened(context, startNats);
+    const ear = stage.watching(await stage.bucket());
     await ear.next("restored");
-    const writer = natsStore(theirs, { sweepInterval: false });
+    const writer = natsStore(await stage.bucket(), { sweepInterval: false });
     for (const key of ["user/1", LONG]) {
       await writer.create(key, record(), call);
       await ear.next(key);
@@ -89,76 +99,122 @@ describeWithServers("watch of natsStore", NATS_PROGRAMS, () => {
     expect(ear.heard).toEqual([]);
   });
 
-  test("says when nothing is told, and when it is again: over a restart of the server, with what it had", async () => {
-    await started(startNats);
-    const client = await connected();
-    const bucket = await client.bucket("b");
+  test.concurrent("says when nothing is told, and when it is again: over a restart of the server, with what it had", async (context) => {
+    const stage = await opened(context, startNats);
+    const bucket = await stage.bucket();
+    const [node] = stage.servers.nodes;
     const store = natsStore(bucket, { sweepInterval: false });
     await store.create("user/1", record(), call);
-    const ear = watching(bucket);
+    const ear = stage.watching(bucket);
     await ear.next("restored");
-    await servers.nodes[0]!.process.kill();
+    await node!.process.kill();
     await ear.next("lost", WATCH_SILENCE);
-    await servers.nodes[0]!.restart();
+    await node!.restart();
     await ear.next("restored");
     expect(await store.read("user/1", call)).toBeDefined();
     await store.delete("user/1", call);
     await ear.next("user/1");
   });
 
-  test("of a server that stands still says so within ten seconds, and goes on with it", async () => {
-    await started(startNats);
-    const bucket = await (await connected()).bucket("b");
-    const ear = watching(bucket);
+  test.concurrent("of a server that stands still says so within ten seconds, and goes on with it", async (context) => {
+    const stage = await opened(context, startNats);
+    const ear = stage.watching(await stage.bucket());
     await ear.next("restored");
-    servers.nodes[0]!.process.pause();
+    const [node] = stage.servers.nodes;
+    node!.process.pause();
     await ear.next("lost", WATCH_SILENCE);
-    servers.nodes[0]!.process.resume();
+    node!.process.resume();
     await ear.next("restored");
   });
 
-  test("over a bucket that was lost with the memory that it was in, and made anew", async () => {
-    await started(startNats);
-    const client = await connected();
-    const bucket = await client.bucket("b", { storage: "memory" as never });
+  test.concurrent("of a connection that the app closes says so at once, and asks nobody any more", async (context) => {
+    const stage = await opened(context, startNats);
+    const bucket = await stage.bucket();
+    const ear = stage.watching(bucket);
+    await ear.next("restored");
+    const { nc } = (
+      bucket as unknown as { readonly js: { readonly nc: { close(): Promise<void>; subscribe: unknown } } }
+    ).js;
+    let asked = 0;
+    await nc.close();
+    nc.subscribe = () => {
+      asked++;
+      throw new Error("closed");
+    };
+    await ear.next("lost", 400);
+    const end = performance.now() + 1_200;
+    await until("two more attempts", async () => performance.now() > end);
+    expect(asked).toBe(0);
+  });
+
+  test.concurrent("over a bucket that was lost with the memory that it was in, and made anew", async (context) => {
+    const stage = await opened(context, startNats);
+    const bucket = await stage.bucket("memory");
     const store = natsStore(bucket, { sweepInterval: false });
     for (let i = 0; i < 20; i++) await store.create(`user/${i}`, record(), call);
-    const ear = watching(bucket);
+    const ear = stage.watching(bucket);
     await ear.next("restored");
-    await servers.nodes[0]!.process.kill();
+    const [node] = stage.servers.nodes;
+    await node!.process.kill();
     await ear.next("lost", WATCH_SILENCE);
-    await servers.nodes[0]!.restart();
-    await until("the bucket", async () => (await client.bucket("b", { storage: "memory" as never })) !== undefined);
+    await node!.restart();
+    await until("the bucket", async () => (await stage.bucket("memory")) !== undefined);
     await ear.next("restored");
     expect(await store.read("user/1", call)).toBeUndefined();
     await store.create("user/1", record(), call);
     await ear.next("user/1");
   });
 
-  test("in a cluster whose members stand still one after the other misses nothing between restored and lost", async () => {
-    await started(startNatsCluster);
-    const bucket = await (await connected()).bucket("b");
+  test.concurrent("in a cluster where the server that feeds it stands still, and then the leader, tells of each change, or that nothing is told", async (context) => {
+    const stage = await opened(context, startNatsCluster);
+    const client = await stage.connected();
+    const bucket = await client.bucket("b");
     const store = natsStore(bucket, { sweepInterval: false });
-    await store.create("user/1", record(), call);
-    const ear = watching(bucket);
-    await ear.next("restored");
-    for (const node of servers.nodes) {
+    const keys = Array.from({ length: 200 }, (_, i) => `user/${i}`);
+    await Promise.all(keys.map(async (key) => store.create(key, record(), call)));
+    const ear = stage.watching(bucket);
+    const { heard } = ear;
+    for (const who of [feederOf, leaderOf]) {
+      await until("the whole cluster", () => isWhole(bucket), 45_000);
+      await until("restored", async () => heard.lastIndexOf("restored") > heard.lastIndexOf("lost"), 45_000);
+      const restored = heard.lastIndexOf("restored");
+      const node = await answered(() => who(stage.servers, client, "b"));
       node.process.pause();
-      // Whoever is left goes on; until a leader is found writes fail.
+      // Whoever is left goes on; until a leader is found writes fail. Each try is for another key: the last one counts.
       await until(
-        "a write",
-        async () => {
-          const signal = AbortSignal.timeout(500);
-          const base = await store.read("user/1", { now, signal });
-          return (await store.update("user/1", record(), base!, { now, signal })) === "ok";
-        },
+        "a deletion",
+        async () => store.delete(keys.pop()!, { now, signal: AbortSignal.timeout(500) }),
         45_000,
       );
-      const isTold = async (): Promise<boolean> => ear.heard.includes("user/1") || ear.heard.includes("lost");
-      await until(`the change, or that nothing is told: ${ear.heard.join()}`, isTold, WATCH_SILENCE);
+      const deleted = `user/${keys.length}`;
+      const isKnown = async (): Promise<boolean> => heard.includes(deleted) || heard.lastIndexOf("lost") > restored;
+      await until("the change, or that nothing is told", isKnown, WATCH_SILENCE);
       node.process.resume();
-      if (ear.heard.includes("lost")) await until("restored", async () => ear.heard.at(-1) !== "lost");
-      ear.heard.length = 0;
     }
   }, 180_000);
 });
+
+/** Whether all replicas are up to date. */
+async function isWhole(bucket: KV): Promise<boolean> {
+  const { cluster } = (await bucket.status()).streamInfo;
+  return cluster?.leader !== undefined && cluster.replicas?.every(({ current }) => current) === true;
+}
+
+/** Which of the servers the latest feed of a bucket comes from. */
+async function feederOf(servers: NatsServers, { connection }: NatsClient, bucket: string): Promise<NatsNode> {
+  const { consumers } = await jetstreamManager(connection, { checkAPI: false });
+  let latest: ConsumerInfo | undefined;
+  for await (const feed of consumers.list(`KV_${bucket}`)) {
+    if (latest === undefined || latest.created < feed.created) latest = feed;
+  }
+  const found = servers.nodes.find(({ name }) => name === latest?.cluster?.leader);
+  if (found === undefined) throw new Error("no feed");
+  return found;
+}
+
+/** What `work` answers as soon as it does: without a leader of all it does not. */
+async function answered<T>(work: () => Promise<T>): Promise<T> {
+  const answers: T[] = [];
+  await until("an answer", async () => answers.push(await work()) > 0, 45_000);
+  return answers[0]!;
+}

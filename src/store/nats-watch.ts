@@ -10,7 +10,8 @@
 import { encodeBase64url } from "../internal/base64url.ts";
 import { systemClock } from "../internal/clock.ts";
 import { randomBytes } from "../internal/crypto.ts";
-import type { Delivered, NatsConnection } from "./nats-client.ts";
+import type { Delivered } from "./nats-bucket.ts";
+import type { NatsConnection } from "./nats-client.ts";
 import { foundIn } from "./nats-record.ts";
 import { RECORDS, textOf } from "./nats-text.ts";
 import type { WatchGaps } from "./store.ts";
@@ -34,7 +35,7 @@ export function watchRecords(nats: NatsConnection, listener: Listener, gaps: Wat
 }
 
 async function follow(nats: NatsConnection, listener: Listener, gaps: WatchGaps, stop: AbortSignal): Promise<void> {
-  while (!stop.aborted) {
+  while (!stop.aborted && !nats.parts.js.nc.isClosed()) {
     try {
       await feed(nats, listener, gaps, stop);
     } catch {
@@ -49,7 +50,6 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
   const { stream, js, jsm } = nats.parts;
   const broken = new AbortController();
   const end = (): void => broken.abort();
-  stop.addEventListener("abort", end);
   const progress = { seen: 0, count: 0 };
   const inbox = `${js.nc.options.inboxPrefix ?? "_INBOX"}.${encodeBase64url(randomBytes(16))}`;
   const before = nats.parts.subjectForKey("").length;
@@ -64,23 +64,25 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
   };
   const subscription = js.nc.subscribe(inbox, { callback });
   const status = js.nc.status();
+  stop.addEventListener("abort", end);
+  let consumer: string | undefined;
   try {
-    const { name } = await jsm.consumers.add(stream, consumerTo(inbox, nats.parts.subjectForKey(`${RECORDS}>`)));
+    ({ name: consumer } = await jsm.consumers.add(stream, consumerTo(inbox, nats.parts.subjectForKey(`${RECORDS}>`))));
     const { last } = await nats.ends({ signal: patience() });
     progress.seen = Math.max(progress.seen, last);
-    void breakAt("disconnect", status, broken);
+    void breakAtDisconnect(status, broken);
     if (!stop.aborted) {
       gaps.restored?.();
       await checked(nats, progress, broken);
       if (!stop.aborted) gaps.lost?.();
     }
-    // One that cannot be removed now is removed by the server, as that of a process that is gone.
-    void jsm.consumers.delete(stream, name).catch(() => undefined);
   } finally {
     broken.abort();
     stop.removeEventListener("abort", end);
     status.stop();
     subscription.unsubscribe();
+    // One that cannot be removed now is removed by the server, as that of a process that is gone.
+    if (consumer !== undefined) void jsm.consumers.delete(stream, consumer).catch(() => undefined);
   }
 }
 
@@ -144,12 +146,13 @@ function placeOf(reply = ""): { readonly sequence: number; readonly count: numbe
   return { sequence: Number(words[at]), count: Number(words[at + 1]) };
 }
 
-async function breakAt(
-  type: string,
+/** Until the watch ends, or the connection does. */
+async function breakAtDisconnect(
   status: AsyncIterable<{ readonly type: string }>,
   broken: AbortController,
 ): Promise<void> {
-  for await (const event of status) if (event.type === type) broken.abort();
+  for await (const { type } of status) if (type === "disconnect") break;
+  broken.abort();
 }
 
 /** Aborted when an answer is overdue. */

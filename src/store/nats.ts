@@ -8,7 +8,8 @@ import type { Duration } from "../internal/duration.ts";
 import { listeners } from "../internal/listeners.ts";
 import { checkNames } from "../internal/option-names.ts";
 import { createSweeper, type Sweeper } from "../internal/sweeper.ts";
-import { type NatsBucket, natsConnection } from "./nats-client.ts";
+import type { NatsBucket } from "./nats-bucket.ts";
+import { natsConnection } from "./nats-client.ts";
 import { countByPrefix, pageByPrefix } from "./nats-listing.ts";
 import { recordsOf } from "./nats-subjects.ts";
 import { deleteExpired } from "./nats-sweep.ts";
@@ -16,7 +17,7 @@ import { natsVerbs } from "./nats-verbs.ts";
 import { watchRecords } from "./nats-watch.ts";
 import type { ExpiredRecord, SessionStore, StoreCall } from "./store.ts";
 
-export type { NatsBucket } from "./nats-client.ts";
+export type { NatsBucket } from "./nats-bucket.ts";
 
 /** Options of {@link natsStore}. */
 export interface NatsStoreOptions {
@@ -33,7 +34,8 @@ export type NatsStore = Required<SessionStore>;
  * Keeps sessions in a key-value bucket of NATS JetStream (server 2.9 or later), on one server or replicated in a cluster.
  *
  * The bucket is the app's: of @nats-io/kv 3, for sessions alone. The store neither connects nor closes anything. A read, a
- * change and a sign-out are one message each; a sign-in is two more, for the list of the subject.
+ * change and a sign-out are one message each; a sign-in is two more, for the list of the subject. With its first call it asks
+ * what the bucket is set to: with a ttl, a history, or what else it cannot work with every verb rejects, and says what to change.
  *
  * Throws a `TypeError` for options that cannot work, and for what is no such bucket.
  *

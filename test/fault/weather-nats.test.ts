@@ -8,7 +8,8 @@ import { QUICK, runFault } from "./run.ts";
 describeWithServers("bad weather for NATS", NATS_PROGRAMS, () => {
   const faults = nats().faults.filter(({ isQuick }) => isQuick);
 
-  test.each(faults.map((fault) => [fault.name, fault] as const))(
+  // Side by side: they wait, most of the time.
+  test.concurrent.each(faults.map((fault) => [fault.name, fault] as const))(
     "%s: what was promised is kept",
     { timeout: 90_000 },
     async (_, fault) => {

@@ -93,7 +93,8 @@ export async function connectNats(
 
 /** Which of the servers leads the stream of a bucket. */
 export async function leaderOf(servers: NatsServers, client: NatsClient, bucket: string): Promise<NatsNode> {
-  const { cluster } = await (await jetstreamManager(client.connection)).streams.info(`KV_${bucket}`);
+  const { streams } = await jetstreamManager(client.connection, { checkAPI: false });
+  const { cluster } = await streams.info(`KV_${bucket}`);
   const found = servers.nodes.find(({ name }) => name === cluster?.leader);
   if (found === undefined) throw new Error("no leader");
   return found;

@@ -1,0 +1,73 @@
+import { jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
+import type { KvOptions } from "@nats-io/kv";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectNats, NATS_PROGRAMS, startNats, type NatsClient, type NatsServers } from "../../test/servers/nats.ts";
+import { describeWithServers } from "../../test/servers/require.ts";
+import { natsStore } from "./nats.ts";
+import { checkSettings } from "./nats-settings.ts";
+import type { StoredRecord } from "./store.ts";
+
+let made = 0;
+const now = Date.now();
+const call = { now };
+const record = (): StoredRecord => ({ version: `v${++made}`, expiresAt: now + 60_000, value: "{}" });
+
+describeWithServers("natsStore refuses a bucket that is set to what cannot work,", NATS_PROGRAMS, () => {
+  let servers: NatsServers;
+  let client: NatsClient;
+  beforeAll(async () => {
+    servers = await startNats();
+    client = await connectNats(servers);
+    await client.bucket("other");
+  });
+  afterAll(async () => {
+    await client?.close();
+    await servers?.stop();
+  });
+
+  const REFUSED: readonly (readonly [string, RegExp, Partial<KvOptions>, Partial<StreamConfig>])[] = [
+    ["one with a ttl", /ttl/, { ttl: 3_600_000 }, {}],
+    ["one with a history", /history to 1/, { history: 5 }, {}],
+    ["one of small values", /maxValueSize/, { maxValueSize: 10_000 }, {}],
+    ["a mirror", /mirror/, { mirror: { name: "other" } }, {}],
+    ["one that drops the oldest when it is full", /discard/, { max_bytes: 1_000_000 }, { discard: "old" as never }],
+  ];
+
+  test.each(REFUSED)(
+    "%s: every verb is an error that says what to do, until it is set right",
+    async (_, says, options, config) => {
+      const name = `x${++made}`;
+      const bucket = await client.bucket(name, options);
+      const { streams } = await jetstreamManager(client.connection);
+      if (Object.keys(config).length > 0) await streams.update(`KV_${name}`, config);
+      const store = natsStore(bucket, { sweepInterval: false });
+      const base = record();
+      const verbs: readonly (() => unknown)[] = [
+        () => store.create("user/1", base, call),
+        () => store.read("user/1", call),
+        () => store.update("user/1", record(), base, call),
+        () => store.touch("user/1", now + 90_000, call),
+        () => store.delete("user/1", call),
+        () => store.deleteBySubject("user/ada", {}, call),
+        () => store.list("user/", { limit: 1 }, call),
+        () => store.count("user/", call),
+        () => store.deleteExpired(1, call),
+      ];
+      for (const verb of verbs) await expect((async () => await verb())()).rejects.toThrow(says);
+      if (options.history === undefined) return;
+      await streams.update(`KV_${name}`, { max_msgs_per_subject: 1 });
+      expect(await store.create("user/1", base, call)).toBe(true);
+    },
+  );
+
+  test("one that is filled from others, cannot be purged, or in a cluster recognises duplicates for too short a time", () => {
+    const fine = { max_age: 0, max_msgs_per_subject: 1, max_msgs: -1, max_bytes: -1, discard: "new", num_replicas: 3 };
+    expect(() => checkSettings(fine)).not.toThrow();
+    expect(() => checkSettings({ ...fine, sources: [{ name: "KV_other" }] })).toThrow(/sources/);
+    expect(() => checkSettings({ ...fine, deny_purge: true })).toThrow(/purging/);
+    expect(() => checkSettings({ ...fine, sealed: true })).toThrow(/purging/);
+    expect(() => checkSettings({ ...fine, duplicate_window: 120_000_000_000 })).not.toThrow();
+    expect(() => checkSettings({ ...fine, duplicate_window: 1_000_000_000 })).toThrow(/duplicate window/);
+    expect(() => checkSettings({ ...fine, duplicate_window: 1_000_000_000, num_replicas: 1 })).not.toThrow();
+  });
+});
