@@ -8,7 +8,12 @@ function isFrozenThrough(value: unknown): boolean {
   return Object.isFrozen(value) && Object.values(value).every(isFrozenThrough);
 }
 
-const json = fc.jsonValue({ maxDepth: 5 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+/** What JSON can say, but for the key that is left out. */
+const json = fc
+  .jsonValue({ maxDepth: 5 })
+  .map((value) => JSON.stringify(value))
+  .filter((text) => !text.includes("__proto__"))
+  .map((text) => JSON.parse(text) as unknown);
 
 describe("copies of data", () => {
   test("say what JSON would, share nothing, and can be changed or are frozen, as is asked for", () => {
