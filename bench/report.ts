@@ -52,10 +52,12 @@ export function provenance({
   const { cpu, cores, pinned, node, packages } = machine;
   const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
   const where = pinned ? "server and load on a core each" : "server and load not pinned";
+  const started =
+    processes === 1 ? "one process of " : processes === undefined ? "" : `each of ${processes} processes of `;
   const command =
     form === "partial" ? "" : ({ full: "", quick: " -- --quick" }[form as string] ?? ` -- --series ${form}`);
   return `Made by \`npm run bench${command}\` on ${date}: ${cpu}, ${cores} cores, ${where}, load average ${busy.before.toFixed(1)}
-before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s with ${processes === 1 ? "one process" : `each of ${processes} processes`} of every server${warmUp === undefined ? "" : `, after ${warmUp} s of warm-up on each route`}; load by ${generator}. Node ${node}, ${versions.join(", ")}.`;
+before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s with ${started}every server${warmUp === undefined ? "" : `, after ${warmUp} s of warm-up on each route`}; load by ${generator}. Node ${node}, ${versions.join(", ")}.`;
 }
 
 function preface(results: Results): string {

@@ -24,8 +24,8 @@ export interface Results {
   readonly warmUp: number | undefined;
   /** With each process of a server. */
   readonly rounds: number;
-  /** Of each server, one after the other. */
-  readonly processes: number;
+  /** Of each server, one after the other; undefined in older results. */
+  readonly processes: number | undefined;
   readonly generator: string;
   readonly machine: Machine;
   /** How many processes wanted a core, on average over a minute, before the run and after it. */
