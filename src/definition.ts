@@ -276,7 +276,7 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
   return {
     ...common,
     tracker,
-    idleTransport: undefined,
+    beside: [],
     rotationChangesId: false,
     dataOnly: false,
     registry: registryById(byId, store),
@@ -295,7 +295,9 @@ function byValueParts(options: SessionOptions, protection: Protection): ManagerP
   const protector = (purpose: string): Protector =>
     protection.bind({ purpose, name, audience, keys, now: () => clock.now() });
   const idle =
-    policy.idle === undefined ? undefined : { protector: protector("idle"), transport: besideOf(options, transports) };
+    policy.idle === undefined
+      ? undefined
+      : { protector: protector("idle"), transport: idlePlaceOf(options, transports) };
   const revocation = revocationOf(options, common);
   const newId = idGenerator(generateId);
   const envelope = codec === undefined ? WHOLE : dataOnly(codec, newId);
@@ -313,7 +315,7 @@ function byValueParts(options: SessionOptions, protection: Protection): ManagerP
   return {
     ...common,
     tracker,
-    idleTransport: idle?.transport,
+    beside: idle === undefined ? [] : [idle.transport],
     rotationChangesId: true,
     dataOnly: codec !== undefined,
     registry: registryByValue(name, revocation, events),
@@ -322,15 +324,26 @@ function byValueParts(options: SessionOptions, protection: Protection): ManagerP
   };
 }
 
-function besideOf(options: SessionOptions, [bound, ...others]: readonly BoundTransport[]): BoundTransport {
-  if (others.length > 0) throw new TypeError("idleTimeout of a session without a store needs a single transport");
-  const beside = bound?.beside?.("idle");
-  if (beside === undefined) {
-    throw new TypeError(
-      `idleTimeout of a session without a store needs a transport with a place for its idle clock, such as cookie(), and ${transportsOf(options)[0]?.kind ?? "this one"} has none`,
-    );
+/** The place beside the token that an option needs: that of the first transport that has one. */
+function placeFor(
+  option: string,
+  suffix: string,
+  options: SessionOptions,
+  transports: readonly BoundTransport[],
+): BoundTransport {
+  for (const transport of transports) {
+    const place = transport.beside?.(suffix);
+    if (place !== undefined) return place;
   }
-  return beside;
+  const kinds = transportsOf(options).map(({ kind }) => kind);
+  throw new TypeError(
+    `${option} needs a transport with a place beside its token, such as cookie(): ${kinds.join(", ")} has none`,
+  );
+}
+
+function idlePlaceOf(options: SessionOptions, transports: readonly BoundTransport[]): BoundTransport {
+  if (transports.length > 1) throw new TypeError("idleTimeout of a session without a store needs a single transport");
+  return placeFor("idleTimeout of a session without a store", "idle", options, transports);
 }
 
 function revocationOf(

@@ -17,7 +17,7 @@ import type { Content } from "./record.ts";
 import type { Revocation } from "./revocation.ts";
 import type { Shape } from "./shape.ts";
 import { dropData, endAll, settle, taskOf, type Base, type SessionState, type Task } from "./state.ts";
-import type { CommitContext, Loaded, Tracked, Tracker } from "./tracker.ts";
+import type { Beside, CommitContext, Loaded, Tracked, Tracker } from "./tracker.ts";
 import { isDataVerb, isEmpty, type Draft } from "./verbs.ts";
 
 /** What keeps the idle clock of sessions by value. */
@@ -219,7 +219,7 @@ function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext
   const epoch = byValue.revocation === undefined ? undefined : yield* epochOf(byValue.revocation, base, draft);
   const sealed = byValue.protector.protect(byValue.envelope.write({ id, issuedAt: now, content: draft, epoch }));
   const token = isPromise(sealed) ? yield* settled(sealed) : sealed;
-  const idleToken = byValue.idle === undefined ? undefined : yield* idleTokenOf(byValue.idle, id, now);
+  const beside = byValue.idle === undefined ? undefined : yield* idleClockOf(byValue.idle, id, now);
   fits(token);
   // The token that this one replaces is ended last: should anything fail, nothing goes out and the old one still holds.
   if (anew && base !== undefined) yield* endedEarly(byValue, base);
@@ -232,7 +232,7 @@ function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext
     { id, content: draft, expiresAt, lastSeenAt: now, epoch, outdated: false, seenAt, loadedAt: now },
     task,
   );
-  return { outcome: "written", token, idleToken };
+  return { outcome: "written", token, beside };
 }
 
 function* epochOf(revocation: Revocation, base: ByValueBase | undefined, draft: Draft): Steps<string | undefined> {
@@ -270,10 +270,10 @@ function* maintained(byValue: ByValue, base: ByValueBase): Steps<Tracked> {
   }
   const due = isIdleDue(policy, base, now);
   if (due) events.emit("touched", detail);
-  const idleToken = due && byValue.idle !== undefined ? yield* idleTokenOf(byValue.idle, base.id, now) : undefined;
-  return { outcome: "unchanged", token, idleToken };
+  const beside = due && byValue.idle !== undefined ? yield* idleClockOf(byValue.idle, base.id, now) : undefined;
+  return { outcome: "unchanged", token, beside };
 }
 
-function* idleTokenOf({ protector }: IdleClock, id: string, now: number): Steps<string> {
-  return yield* settled(protector.protect(idleTextOf(id, now)));
+function* idleClockOf({ protector, transport: place }: IdleClock, id: string, now: number): Steps<readonly Beside[]> {
+  return [{ place, text: yield* settled(protector.protect(idleTextOf(id, now))) }];
 }

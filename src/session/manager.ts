@@ -37,8 +37,8 @@ export interface ManagerParts {
   readonly events: Events;
   /** The ways in which tokens travel, the first that carries one being the one that counts. At least one. */
   readonly transports: readonly BoundTransport[];
-  /** Where the idle clock of a session by value travels. */
-  readonly idleTransport: BoundTransport | undefined;
+  /** The places beside the token that the definition uses: they are emptied when the client is to forget it. */
+  readonly beside: readonly BoundTransport[];
   readonly tracker: Tracker;
   readonly registry: Registry;
   readonly onStoreError: OnStoreError;
@@ -133,9 +133,8 @@ export class SessionManager {
 
   /** @internal */
   get transportNames(): readonly string[] {
-    const { transports, idleTransport } = this.#parts;
-    const all = idleTransport === undefined ? transports : [...transports, idleTransport];
-    return all.flatMap(({ names }) => names);
+    const { transports, beside } = this.#parts;
+    return [...transports, ...beside].flatMap(({ names }) => names);
   }
 
   /** @internal See `BoundTransport.vary`; several are joined. */
@@ -256,9 +255,9 @@ export class SessionManager {
     }));
   }
 
-  #edits(state: SessionState, { token, idleToken }: Tracked): readonly HeaderEdit[] {
+  #edits(state: SessionState, { token, beside = [] }: Tracked): readonly HeaderEdit[] {
     const { exchange, transport, base, forget } = state;
-    const { idleTransport, clock, policy } = this.#parts;
+    const { clock, policy } = this.#parts;
     const edits: HeaderEdit[] = [];
     const end = base === undefined ? NEVER : absoluteEnd(policy, base.content);
     const outgoing = { endsAt: end === NEVER ? undefined : end, now: clock.now() };
@@ -266,12 +265,14 @@ export class SessionManager {
       state.token = token;
       edits.push(...transport.send(exchange.view, { ...outgoing, token }));
     }
-    if (token === undefined && forget && base === undefined && !exchange.sent) {
-      edits.push(...transport.clear(exchange.view));
+    for (const { place, text, lifetime } of beside) {
+      edits.push(...place.send(exchange.view, { ...outgoing, token: text, lifetime }));
     }
-    if (idleTransport === undefined) return edits;
-    if (idleToken !== undefined) edits.push(...idleTransport.send(exchange.view, { ...outgoing, token: idleToken }));
-    else if (forget && base === undefined && !exchange.sent) edits.push(...idleTransport.clear(exchange.view));
+    if (!forget || base !== undefined || exchange.sent) return edits;
+    if (token === undefined) edits.push(...transport.clear(exchange.view));
+    for (const place of this.#parts.beside) {
+      if (!beside.some((one) => one.place === place)) edits.push(...place.clear(exchange.view));
+    }
     return edits;
   }
 }

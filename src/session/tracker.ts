@@ -5,6 +5,7 @@
  * @module
  */
 import type { MaybePromise } from "../internal/maybe-promise.ts";
+import type { BoundTransport } from "../transport/transport.ts";
 import type { RejectionReason } from "./events.ts";
 import type { CommitOutcome, Exchange } from "./exchange.ts";
 import type { Base, Identity, SessionState } from "./state.ts";
@@ -32,8 +33,16 @@ export interface Tracked {
   readonly outcome: CommitOutcome;
   /** A token that the client must have from now on. */
   readonly token?: string | undefined;
-  /** The idle clock of a session by value, which travels beside its token. */
-  readonly idleToken?: string | undefined;
+  /** What travels beside the token: what of it the client must have from now on. */
+  readonly beside?: readonly Beside[] | undefined;
+}
+
+/** Something small that travels beside the token, in a place of its own. */
+export interface Beside {
+  readonly place: BoundTransport;
+  readonly text: string;
+  /** See `OutgoingToken.lifetime`. */
+  readonly lifetime?: number | undefined;
 }
 
 /** How the tracker learns whether a token can go out with the response. */

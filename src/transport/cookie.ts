@@ -92,11 +92,12 @@ function bindCookie(policy: CookiePolicy, baseName: string, context: TransportCo
     return !shared.production && isLocal(view) ? local : undefined;
   }
 
-  function send(view: RequestView, { token, endsAt, now }: OutgoingToken): readonly HeaderEdit[] {
+  function send(view: RequestView, { token, endsAt, now, lifetime }: OutgoingToken): readonly HeaderEdit[] {
     const forms = formsFor(view);
     if (forms === undefined) throw insecure(view, policy, context.name);
     requireTokenSyntax(token);
-    const age = policy.persistent ? `; Max-Age=${secondsUntil(endsAt, now)}` : "";
+    const seconds = lifetime ?? (policy.persistent ? secondsUntil(endsAt, now) : undefined);
+    const age = seconds === undefined ? "" : `; Max-Age=${seconds}`;
     const values = valuesOf(writeForm(policy.form, token, ";"), forms, policy, context);
     if (forms !== usual) warnOnce(shared, context.name, forms, usual);
     const edits = values.map((value, part) => sent(forms[part] as CookieForm, value, age));

@@ -49,6 +49,8 @@ export interface OutgoingToken {
   readonly endsAt: number | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** How long the client is to keep it, in whole seconds, where the transport can say so; undefined: as is usual for it. */
+  readonly lifetime?: number | undefined;
 }
 
 /** A transport in the service of one definition. */
@@ -100,7 +102,7 @@ export interface BoundTransport {
   /** A link that carries the token, if it stays on this site; else the link as it was. */
   link?(request: RequestView, href: string, token: string): string;
 
-  /** A second, separate place for a small token beside this one (the idle clock of a sealed session), where there is one. */
+  /** Another, separate place for a small token beside this one (the idle clock of a sealed session), where there is one. */
   beside?(suffix: string): BoundTransport;
 
   /** The policy as data, for `describe()`. */
