@@ -15,6 +15,10 @@ export interface BoundedCache<Key, Value extends object> {
   get(key: Key): Value | undefined;
   /** Keeps a value, and forgets others when there are too many. */
   set(key: Key, value: Value): void;
+  delete(key: Key): void;
+  clear(): void;
+  /** How many there are; takes as long as there are many. */
+  count(): number;
 }
 
 /** A cache of at most `limit` entries; 0 keeps nothing. */
@@ -40,5 +44,14 @@ export function boundedCache<Key, Value extends object>(limit: number): BoundedC
       return aged;
     },
     set: put,
+    delete(key) {
+      young.delete(key);
+      old.delete(key);
+    },
+    clear() {
+      young = new Map();
+      old = new Map();
+    },
+    count: () => new Set([...young.keys(), ...old.keys()]).size,
   };
 }

@@ -41,7 +41,7 @@ export interface DirectoryStoreOptions {
 }
 
 /** A {@link SessionStore} with every capability except `watch`, and `deleteBySubject`: files go one at a time. */
-export type DirectoryStore = Required<Omit<SessionStore, "watch" | "deleteBySubject">>;
+export type DirectoryStore = Required<Omit<SessionStore, "watch" | "cachedFor" | "deleteBySubject">>;
 
 const SWEPT_AT_ONCE = 500;
 

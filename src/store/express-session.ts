@@ -169,7 +169,9 @@ function keptIn(session: unknown): Kept | undefined {
 
 // --- listing ------------------------------------------------------------------------------------------------------------
 
-function listingsOf(store: ExpressStore): Pick<Required<SessionStore>, "listBySubject" | "list" | "count"> {
+function listingsOf(
+  store: ExpressStore,
+): Pick<Required<Omit<SessionStore, "cachedFor">>, "listBySubject" | "list" | "count"> {
   async function all(now: number, isWanted: (kept: Kept) => boolean): Promise<readonly ListedRecord[]> {
     // An array for some stores, an object by ids for others.
     const sessions = (await answerOf<object>(store, "all")) ?? [];

@@ -36,7 +36,7 @@ export interface MemoryStoreOptions {
 const SLICE = 2_000;
 
 /** A {@link SessionStore} with every capability except `watch`: nobody else can change what is kept in memory. */
-export type MemoryStore = Required<Omit<SessionStore, "watch">>;
+export type MemoryStore = Required<Omit<SessionStore, "watch" | "cachedFor">>;
 
 /**
  * Keeps sessions in memory: for one process, and gone when it ends. Synchronous; a verb costs the same however many

@@ -28,7 +28,7 @@ export interface NatsStoreOptions {
 }
 
 /** A {@link SessionStore} with every capability. */
-export type NatsStore = Required<SessionStore>;
+export type NatsStore = Required<Omit<SessionStore, "cachedFor">>;
 
 /**
  * Keeps sessions in a key-value bucket of NATS JetStream (server 2.9 or later), on one server or replicated in a cluster.

@@ -92,7 +92,7 @@ export interface SqlStoreParts {
 }
 
 /** A {@link SessionStore} with every capability except `watch`. */
-export type BaseSqlStore = Required<Omit<SessionStore, "watch">>;
+export type BaseSqlStore = Required<Omit<SessionStore, "watch" | "cachedFor">>;
 
 /** Makes a store of statements. The sweeper starts with the first record that is created. */
 export function sqlStore({

@@ -32,7 +32,7 @@ export interface SqliteStoreOptions {
 }
 
 /** A {@link SessionStore} with every capability except `watch`. */
-export type SqliteStore = Required<Omit<SessionStore, "watch">>;
+export type SqliteStore = Required<Omit<SessionStore, "watch" | "cachedFor">>;
 
 /**
  * Keeps sessions in SQLite, for any number of processes on one machine. Synchronous: while another process writes, a call

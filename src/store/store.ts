@@ -65,6 +65,17 @@ export interface ExpiredRecord {
   readonly subject?: string | undefined;
 }
 
+/** What a watcher may be told of a change beside the key. */
+export interface StoreChange {
+  /**
+   * The version of the record as it was written, where the feed can tell; left out for a deletion. Whoever has a copy of that
+   * very version may keep it.
+   */
+  readonly version?: string | undefined;
+  /** The record itself, where the feed carries it anyway. */
+  readonly record?: StoredRecord | undefined;
+}
+
 /**
  * When a watcher is told of everything, and when not. At first it is not; `restored` and `lost` come in turns from then on.
  * Neither throws.
@@ -102,6 +113,9 @@ export interface SessionStore {
   readonly name?: string;
   /** Whether `read` without `fresh` may answer from a cache. Default false. */
   readonly cached?: boolean;
+
+  /** With `cached`: how old such an answer may be, in milliseconds. */
+  readonly cachedFor?: number;
 
   /**
    * Whether `read` hands out the very object that was stored, again and again until it is replaced. Then what was made of it
@@ -179,7 +193,7 @@ export interface SessionStore {
    * Whoever keeps copies must know when nothing is told: see {@link WatchGaps}. Returns what ends it; then nobody is told of
    * anything any more.
    */
-  watch?(listener: (key: string) => void, gaps?: WatchGaps): () => void;
+  watch?(listener: (key: string, change?: StoreChange) => void, gaps?: WatchGaps): () => void;
 
   /** Lets go of what the store itself opened: files, timers. A client that the app made is left open. */
   close?(): MaybePromise<void>;

@@ -6,7 +6,7 @@ import type { ExpiredRecord, ListedRecord, SessionStore, StoreCall, StoredRecord
 import { storeCases } from "./store-cases.ts";
 import { keysOf, pause } from "./store-kit.ts";
 
-type Verbs = Required<Omit<SessionStore, "watch">>;
+type Verbs = Required<Omit<SessionStore, "watch" | "cachedFor">>;
 
 /** A memory store with some members replaced. `inner` is the sound one. */
 function broken(replace: (inner: Verbs) => Partial<SessionStore>): () => SessionStore {
