@@ -316,6 +316,20 @@ describe("when changes cannot be told of", () => {
     expect(await versionIn(near)).toBe("4");
   });
 
+  test("an answer that was asked for before the feed was lost becomes no copy when it is back", async () => {
+    const shared = new Shared();
+    const near = shared.near();
+    shared.elsewhere("k", "1");
+    shared.held = [];
+    const across = near.read("k", call);
+    shared.lost();
+    shared.elsewhere("k", "2");
+    shared.restored();
+    await shared.release();
+    await across;
+    expect(await versionIn(near)).toBe("2");
+  });
+
   test("after it was closed nothing is copied, nobody watches, and the store is closed", async () => {
     const shared = new Shared();
     const close = vi.fn();
@@ -365,21 +379,37 @@ describe("writing", () => {
 
   test("a read that the store answered before the write does not outlive it, even if nobody tells", async () => {
     const shared = new Shared();
-    const near = nearCache(shared.store, { soleProcess: true });
+    let write = (): void => {};
+    const update: SessionStore["update"] = (key, next, base, options) =>
+      new Promise((resolve) => void (write = () => resolve(shared.truth.update(key, next, base, options))));
+    const near = nearCache({ ...shared.store, update }, { soleProcess: true });
+    shared.elsewhere("k", "1");
+    const base = await near.read("k", call);
+    const updating = near.update("k", record("2"), base!, call);
+    expect(await versionIn(near)).toBe("1");
+    write();
+    await updating;
+    expect(await versionIn(near)).toBe("2");
+  });
+
+  test("an answer between our write and that of another process becomes no copy", async () => {
+    const shared = new Shared();
+    const near = shared.near();
     shared.elsewhere("k", "1");
     const base = await near.read("k", call);
     shared.held = [];
-    const reading = near.read("k", { ...call, fresh: true });
     const updating = near.update("k", record("2"), base!, call);
-    const again = near.read("k", { ...call, fresh: true });
-    const [answerReading, answerUpdating, answerAgain] = shared.held;
+    const between = near.read("k", { ...call, fresh: true });
+    shared.elsewhere("k", "3");
+    const [answerUpdating, answerBetween] = shared.held;
     shared.held = undefined;
-    answerAgain?.();
-    answerReading?.();
-    await Promise.all([reading, again]);
+    shared.tell("k", "2");
+    shared.tell("k", "3");
     answerUpdating?.();
-    await updating;
-    expect(await versionIn(near)).toBe("2");
+    expect(await updating).toBe("ok");
+    answerBetween?.();
+    expect((await between)?.version).toBe("2");
+    expect(await versionIn(near)).toBe("3");
   });
 
   test.each(["conflict", "gone"] as const)("drops the copy that led to %s", async (outcome) => {
