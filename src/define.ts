@@ -16,6 +16,6 @@
  */
 import { definer, type DefineSession } from "./definition.ts";
 
-export type { SessionDefinition, SessionOptions } from "./definition.ts";
+export type { FromOptions, SessionDefinition, SessionOptions } from "./definition.ts";
 
 export const defineSession: DefineSession = /* @__PURE__ */ definer(undefined);

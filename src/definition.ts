@@ -11,7 +11,7 @@ import { SerialQueue } from "./internal/serial-queue.ts";
 import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
 import { tokenMac } from "./protection/token-mac.ts";
-import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
+import { prefixOf, type ById, type Concurrency, type OnReplay, type VersionPlace } from "./session/by-id.ts";
 import { readTokens, trackByValue } from "./session/by-value.ts";
 import { WHOLE } from "./session/envelope.ts";
 import { sessionEvents, type Events } from "./session/events.ts";
@@ -117,7 +117,18 @@ export interface SessionDefinition<Data extends object> {
    *
    * @throws TypeError when no adapter has installed the definition for this request; StoreError
    */
-  from(request: SessionRequest): Session<Data> | Promise<Session<Data>>;
+  from(request: SessionRequest, options?: FromOptions): Session<Data> | Promise<Session<Data>>;
+}
+
+/** Options of {@link SessionDefinition.from}. */
+export interface FromOptions {
+  /**
+   * Whether the store is to be asked, past every copy (a near cache): for what must not happen on a session that was ended
+   * elsewhere a moment ago. Of a session that this request has already, what it changed stays changed, on top of what the store
+   * holds now; one that has ended turns out empty. Costs one store call where the session came from a copy, and none where
+   * it did not. Default false.
+   */
+  readonly verify?: boolean | undefined;
 }
 
 const DEFAULTS = {
@@ -167,12 +178,12 @@ export function definer(standard: (() => Protection) | undefined): DefineSession
     return Object.freeze({
       name,
       manager,
-      from(request: SessionRequest) {
+      from(request: SessionRequest, { verify = false }: FromOptions = {}) {
         const exchange = exchangeOf(request);
         if (exchange === undefined) {
           throw new TypeError(`the session "${name}" is not installed for this request: ${HOW_TO_INSTALL}`);
         }
-        return exchange.from(manager) as Session<never> | Promise<Session<never>>;
+        return exchange.from(manager, verify) as Session<never> | Promise<Session<never>>;
       },
     });
   };
@@ -270,19 +281,27 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
     onReplay,
     timeout,
     remembers: store.returnsSame === true && options.schema === undefined,
+    versions: versionsOf(store, common.transports),
   };
   const tracker = trackById(byId);
   const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
   return {
     ...common,
     tracker,
-    beside: [],
+    beside: byId.versions === undefined ? [] : [byId.versions.place],
     rotationChangesId: false,
     dataOnly: false,
     registry: registryById(byId, store),
     description: described(options, common, more),
     newId: () => codec.newId(),
   };
+}
+
+function versionsOf(store: SessionStore, transports: readonly BoundTransport[]): VersionPlace | undefined {
+  if (store.cached !== true) return undefined;
+  const place = transports.flatMap((transport) => transport.beside?.("version") ?? [])[0];
+  const lifetime = store.cachedFor === undefined ? undefined : Math.ceil(store.cachedFor / 1000);
+  return place && { place, lifetime };
 }
 
 // --- by value -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
  * @module
  */
 export { defineSession } from "./define-session.ts";
-export type { DefineSession, SessionDefinition, SessionOptions } from "./definition.ts";
+export type { DefineSession, FromOptions, SessionDefinition, SessionOptions } from "./definition.ts";
 export {
   ConflictError,
   isSessionError,
@@ -54,6 +54,7 @@ export type {
   StoreCall,
   StoredRecord,
   UpdateOutcome,
+  StoreChange,
   WatchGaps,
 } from "./store/store.ts";
 export type { CookiePrefix } from "./transport/cookie-options.ts";

@@ -9,11 +9,14 @@ import {
   type Session,
   type SessionDefinition,
   type SessionStore,
+  type StoredRecord,
+  type WatchGaps,
 } from "../src/index.ts";
 import { fakeClock } from "../src/testing/fake-clock.ts";
 
 type Counter = Record<string, number>;
 type Clock = ReturnType<typeof fakeClock>;
+type Watcher = Parameters<NonNullable<SessionStore["watch"]>>[0];
 
 /** What a request does to its session. */
 const ACTIONS = [
@@ -68,6 +71,9 @@ async function microtasks(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await undefined;
 }
 
+/** What the store of one process is made of: the store that all share, whose news arrive when the run decides. */
+export type ProcessStore = (shared: SessionStore & Required<Pick<SessionStore, "watch">>) => SessionStore;
+
 /**
  * One run. `choices` decide who goes first. A store that waits for others says by `settle` when the calls that were let go
  * are answered. Throws what promise was broken.
@@ -77,8 +83,9 @@ export async function interleave(
   choices: readonly number[],
   tally: Tally,
   settle: () => Promise<void> = microtasks,
+  storeOf: ProcessStore = (shared) => shared,
 ): Promise<void> {
-  const world = new World(make, choices, tally, settle);
+  const world = new World(make, choices, tally, settle, storeOf);
   try {
     await world.run();
   } finally {
@@ -96,6 +103,8 @@ class World {
   readonly #browser: Browser;
   readonly #waiting: (() => void)[] = [];
   readonly #reports: Report[] = [];
+  readonly #watchers = new Set<Watcher>();
+  readonly #news = new Map<Watcher, (() => void)[]>();
   #step = 0;
   #chosen = 0;
   #running = 0;
@@ -108,6 +117,7 @@ class World {
     choices: readonly number[],
     tally: Tally,
     settle: () => Promise<void>,
+    storeOf: ProcessStore,
   ) {
     this.store = make(this.clock);
     this.#choices = choices;
@@ -115,8 +125,11 @@ class World {
     this.#settle = settle;
     const gated = instrumented(this.store);
     gated.before = () => (this.#gated ? new Promise<void>((resolve) => this.#waiting.push(resolve)) : undefined);
-    const define = (): SessionDefinition<Counter> =>
-      defineSession<Counter>({ name: "user", store: gated, clock: this.clock, storeTimeout: "1d" });
+    gated.after = (verb, key) => void (verb === "update" || verb === "delete" ? this.#spread(key) : undefined);
+    const define = (): SessionDefinition<Counter> => {
+      const store = storeOf({ ...gated, watch: (listener, gaps) => this.#watch(listener, gaps) });
+      return defineSession<Counter>({ name: "user", store, clock: this.clock, storeTimeout: "1d" });
+    };
     this.#definitions = [define(), define()];
     for (const { manager } of this.#definitions) manager.on("conflict", () => void this.#tally.conflicts++);
     this.#browser = new Browser(...this.#definitions);
@@ -146,6 +159,7 @@ class World {
       if (this.#failure !== undefined) throw this.#failure;
       if (++this.#turns > 10_000) throw new Error("stuck: a request never ended");
     }
+    for (const go of this.#waiting.splice(0)) go();
     this.#gated = false;
     this.#tally.runs++;
     await this.#check(signedIn);
@@ -185,6 +199,25 @@ class World {
     });
     // A response that gets lost costs nothing, unless it was to bring the new secret of a sign-in (P9, P11).
     if (isRotation(action) || this.#choose(4) > 0) visit.deliver();
+  }
+
+  // --- news -------------------------------------------------------------------------------------------------------------
+
+  #watch(listener: Watcher, gaps: WatchGaps = {}): () => void {
+    this.#watchers.add(listener);
+    void Promise.resolve().then(() => gaps.restored?.());
+    return () => void this.#watchers.delete(listener);
+  }
+
+  /** To each watcher the news come in their order, and none before its turn. */
+  #spread(key: string): void {
+    const version = (this.store.read(key, { now: this.clock.now() }) as StoredRecord | undefined)?.version;
+    for (const watcher of this.#watchers) {
+      const due = this.#news.get(watcher) ?? [];
+      this.#news.set(watcher, due);
+      due.push(() => watcher(key, { version }));
+      this.#waiting.push(() => due.shift()?.());
+    }
   }
 
   // --- the promises -----------------------------------------------------------------------------------------------------

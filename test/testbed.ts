@@ -12,6 +12,7 @@ import {
 } from "../src/session/exchange.ts";
 import {
   defineSession,
+  type FromOptions,
   type Session,
   type SessionDefinition,
   type SessionEvent,
@@ -63,8 +64,8 @@ export class Visit {
   }
 
   /** What the handler does first. */
-  async from<D extends object>(definition: SessionDefinition<D>): Promise<Session<D>> {
-    return await definition.from(this.#request as never);
+  async from<D extends object>(definition: SessionDefinition<D>, options?: FromOptions): Promise<Session<D>> {
+    return await definition.from(this.#request as never, options);
   }
 
   /** The response begins: commits. Nothing has reached the browser yet. */

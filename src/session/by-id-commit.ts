@@ -48,9 +48,10 @@ function* committed(byId: ById, state: ByIdState, context: CommitContext): Steps
   // What the client must be told, once nothing can go wrong any more: it stays owed until then.
   const { base, owed } = state;
   state.owed = undefined;
-  if (owed === undefined || owed.id !== base?.id) return { outcome };
+  const beside = writtenVersion(byId, base, context);
+  if (owed === undefined || owed.id !== base?.id) return { outcome, beside };
   const token = byId.codec.write(owed.id, owed.secret);
-  return { outcome, token: isPromise(token) ? yield* settled(token) : token };
+  return { outcome, token: isPromise(token) ? yield* settled(token) : token, beside };
 }
 
 function* written(byId: ById, state: ByIdState, context: CommitContext): Steps<Step> {
@@ -68,6 +69,12 @@ function* written(byId: ById, state: ByIdState, context: CommitContext): Steps<S
   return draft.separate && state.identity === undefined
     ? yield* created(byId, state, task, context)
     : yield* updated(byId, state, base, task, context);
+}
+
+/** The version that the client has written and is to read, whatever copies there are. */
+function writtenVersion({ versions }: ById, base: ByIdBase | undefined, { carrier }: CommitContext): Tracked["beside"] {
+  if (versions === undefined || base?.isOwn !== true || !carrier.renews) return undefined;
+  return [{ ...versions, text: base.stored.version }];
 }
 
 /** A request whose session turned out to be gone begins a new one only by signing in (P13, P15). */
@@ -104,7 +111,18 @@ function* created(byId: ById, state: ByIdState, task: Task, context: CommitConte
   const stored = toStored(byId, record, newVersion(), now);
   for (let tries = 0; tries < 3; tries++) {
     const id = identity?.id ?? state.id ?? byId.codec.newId();
-    const kept = { id, stored, record, content, migrated: false, secret, mine, outdated: false, memo: undefined };
+    const kept = {
+      id,
+      stored,
+      record,
+      content,
+      migrated: false,
+      secret,
+      mine,
+      outdated: false,
+      memo: undefined,
+      isOwn: true,
+    };
     const base = baseOf(byId, { ...kept, proof: "current" });
     state.unsettled = { base, from: undefined, task, owed: true };
     if (yield* creates(byId, base)) return begun(byId, state, base, task);

@@ -28,22 +28,41 @@ interface Refusal {
 }
 
 /** Tries the tokens of a request. */
-export function loadById(byId: ById, tokens: readonly string[], exchange: Exchange): MaybePromise<Loaded<ByIdBase>> {
+export function loadById(
+  byId: ById,
+  tokens: readonly string[],
+  exchange: Exchange,
+  verify: boolean,
+): MaybePromise<Loaded<ByIdBase>> {
   const known = tokens.length === 1 ? byId.codec.recall(tokens[0] as string) : undefined;
-  if (known === undefined) return run(tried(byId, tokens, exchange));
-  return chain(byId.calls.read(keyOf(byId, known.id)), (stored): MaybePromise<Loaded<ByIdBase>> => {
+  if (known === undefined) return run(tried(byId, tokens, exchange, verify));
+  return chain(read(byId, known.id, exchange, verify), (stored): MaybePromise<Loaded<ByIdBase>> => {
     const verdict = judge(byId, known, known.mine, exchange, stored);
     if ("base" in verdict) return verdict;
-    return run(byId.calls.cached ? tried(byId, tokens, exchange) : refusedAll(byId, [verdict]));
+    return run(byId.calls.cached && !verify ? tried(byId, tokens, exchange, verify) : refusedAll(byId, [verdict]));
   });
 }
 
-function* tried(byId: ById, tokens: readonly string[], exchange: Exchange): Steps<Loaded<ByIdBase>> {
+/** What the store or a copy holds: not an older copy than what the client was last told that it has written. */
+function read(byId: ById, id: string, { view }: Exchange, verify: boolean): MaybePromise<StoredRecord | undefined> {
+  const key = keyOf(byId, id);
+  if (verify) return byId.calls.read(key, FRESH);
+  const found = byId.calls.read(key);
+  const wanted = byId.versions?.place.read(view)[0];
+  if (wanted === undefined) return found;
+  return chain(found, (stored) =>
+    stored === undefined || stored.version === wanted ? stored : byId.calls.read(key, FRESH),
+  );
+}
+
+const FRESH = { fresh: true };
+
+function* tried(byId: ById, tokens: readonly string[], exchange: Exchange, verify: boolean): Steps<Loaded<ByIdBase>> {
   const valid: ByIdBase[] = [];
   const refused: Refusal[] = [];
   for (const text of tokens) {
     const token = yield* settled(byId.codec.parse(text));
-    const verdict = typeof token === "string" ? { reason: token } : yield* judged(byId, token, exchange);
+    const verdict = typeof token === "string" ? { reason: token } : yield* judged(byId, token, exchange, verify);
     if ("base" in verdict) {
       byId.codec.remember(text, verdict.base);
       addValid(valid, verdict.base);
@@ -53,7 +72,8 @@ function* tried(byId: ById, tokens: readonly string[], exchange: Exchange): Step
   return valid.length > 1 ? rejected(byId, undefined, "ambiguous") : yield* refusedAll(byId, refused);
 }
 
-function* refusedAll(byId: ById, refused: readonly Refusal[]): Steps<Loaded<ByIdBase>> {
+/** Tells why, and ends what has to end (P6). */
+export function* refusedAll(byId: ById, refused: readonly Refusal[]): Steps<Loaded<ByIdBase>> {
   for (const { id, reason } of refused) {
     rejected(byId, id, reason);
     if (reason === "replay" && id !== undefined) yield* endReplayed(byId, id);
@@ -63,9 +83,14 @@ function* refusedAll(byId: ById, refused: readonly Refusal[]): Steps<Loaded<ById
 }
 
 /** Finds the session of a client who is known otherwise. That there is none is no refusal: it may begin one. */
-export function* identifyById(byId: ById, client: string, exchange: Exchange): Steps<Loaded<ByIdBase>> {
+export function* identifyById(
+  byId: ById,
+  client: string,
+  exchange: Exchange,
+  verify: boolean,
+): Steps<Loaded<ByIdBase>> {
   const identity = yield* settled(byId.codec.identity(client));
-  const verdict = yield* judged(byId, identity, exchange);
+  const verdict = yield* judged(byId, identity, exchange, verify);
   if ("base" in verdict) return { base: verdict.base, identity };
   const { id, reason } = verdict;
   return reason === "unknown" ? { base: undefined, identity } : { ...rejected(byId, id, reason), identity };
@@ -96,12 +121,11 @@ function* endReplayed(byId: ById, id: string): Steps<void> {
 }
 
 /** A refusal that a cached copy led to is never final (P7). */
-function* judged(byId: ById, token: ParsedToken, exchange: Exchange): Steps<Verdict> {
-  const key = keyOf(byId, token.id);
+function* judged(byId: ById, token: ParsedToken, exchange: Exchange, verify: boolean): Steps<Verdict> {
   const mine = yield* settled(byId.codec.verifier(token.secret));
-  const verdict = judge(byId, token, mine, exchange, yield* settled(byId.calls.read(key)));
-  if ("base" in verdict || !byId.calls.cached) return verdict;
-  return judge(byId, token, mine, exchange, yield* settled(byId.calls.read(key, { fresh: true })));
+  const verdict = judge(byId, token, mine, exchange, yield* settled(read(byId, token.id, exchange, verify)));
+  if ("base" in verdict || verify || !byId.calls.cached) return verdict;
+  return judge(byId, token, mine, exchange, yield* settled(byId.calls.read(keyOf(byId, token.id), FRESH)));
 }
 
 /** What a record is to the holder of a token: a session, or the reason why not. */
@@ -131,5 +155,19 @@ export function judge(
   if (data.migrated) byId.events.emit("migrated", { id, subject: content.subject });
   const seen = data.data === content.data ? content : { ...content, data: data.data };
   const { migrated } = data;
-  return { base: baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated, memo }) };
+  return {
+    base: baseOf(byId, {
+      id,
+      stored,
+      record,
+      content: seen,
+      migrated,
+      secret,
+      mine,
+      proof,
+      outdated,
+      memo,
+      isOwn: false,
+    }),
+  };
 }

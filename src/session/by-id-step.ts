@@ -74,10 +74,22 @@ export function nextBase(
   const migrated = base.migrated && seen === base.content;
   const { id, secret, mine, proof, outdated, memo } = base;
   if (change !== "replaced" || owed === undefined) {
-    return baseOf(byId, { id, stored, record, content: seen, migrated, secret, mine, proof, outdated, memo });
+    return baseOf(byId, {
+      id,
+      stored,
+      record,
+      content: seen,
+      migrated,
+      secret,
+      mine,
+      proof,
+      outdated,
+      memo,
+      isOwn: true,
+    });
   }
   const own = { secret: owed, mine: record.verifier, proof: "current", outdated: false, memo: undefined } as const;
-  return baseOf(byId, { id, stored, record, content: seen, migrated, ...own });
+  return baseOf(byId, { id, stored, record, content: seen, migrated, ...own, isOwn: true });
 }
 
 /** The store has it. What another subject's sign-in replaced is still to be ended (P16). */

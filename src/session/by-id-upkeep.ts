@@ -26,6 +26,7 @@ import type { CommitContext } from "./tracker.ts";
 export function isQuiet(byId: ById, { base, log, ended, unsettled, owed }: ByIdState): boolean {
   if (log.length + ended.length > 0 || unsettled !== undefined || owed !== undefined) return false;
   if (base === undefined) return true;
+  if (base.isOwn && byId.versions !== undefined) return false;
   const secretsRest = base.proof === "current" && base.record.pending === undefined && !base.outdated;
   return secretsRest && !renewalDue(byId, base) && !outlives(byId, base) && !isTouchDue(byId, base);
 }

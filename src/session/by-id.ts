@@ -11,6 +11,7 @@ import { randomBytes } from "../internal/crypto.ts";
 import type { MaybePromise, Steps } from "../internal/maybe-promise.ts";
 import type { SerialQueue } from "../internal/serial-queue.ts";
 import type { StoredRecord } from "../store/store.ts";
+import type { BoundTransport } from "../transport/transport.ts";
 import type { Events } from "./events.ts";
 import { absoluteEnd, nextExpiry, touchedAt, type Policy } from "./policy.ts";
 import { readRecord, writeRecord, type RecordMemo, type SessionRecord } from "./record.ts";
@@ -46,6 +47,18 @@ export interface ById {
    * some change what they are given to check.
    */
   readonly remembers: boolean;
+  /**
+   * Where a client is told which version it has written, so that no other will do when it is read from a copy; undefined
+   * where reads are never from copies, or no place is to be had.
+   */
+  readonly versions: VersionPlace | undefined;
+}
+
+/** See `ById.versions`. */
+export interface VersionPlace {
+  readonly place: BoundTransport;
+  /** How long copies of older versions may live, in seconds; undefined when that is not known. */
+  readonly lifetime: number | undefined;
 }
 
 /** Which of a record's secrets a request came with (P6). */
@@ -68,6 +81,8 @@ export interface ByIdBase extends Base {
   readonly loadedAt: number;
   /** See `OpenedToken.memo`. */
   readonly memo: RecordMemo | undefined;
+  /** Whether this request has written it. */
+  readonly isOwn: boolean;
 }
 
 /** What the keys of a definition begin with: definitions never share records, nor do audiences. */
@@ -146,7 +161,7 @@ export function baseOf(
   byId: ById,
   found: Pick<ByIdBase, Exclude<keyof ByIdBase, "expiresAt" | "lastSeenAt" | "loadedAt">>,
 ): ByIdBase {
-  const { id, stored, record, content, migrated, secret, mine, proof, outdated, memo } = found;
+  const { id, stored, record, content, migrated, secret, mine, proof, outdated, memo, isOwn } = found;
   return {
     id,
     stored,
@@ -161,6 +176,7 @@ export function baseOf(
     lastSeenAt: Math.max(record.lastSeenAt, touchedAt(byId.policy, content, stored.expiresAt) ?? 0),
     loadedAt: byId.clock.now(),
     memo,
+    isOwn,
   };
 }
 
@@ -184,7 +200,7 @@ export function rebased(byId: ById, base: ByIdBase, stored: StoredRecord | undef
   const read = byId.shape.read(record.content.data);
   if (read === undefined) return undefined;
   const content = { ...record.content, data: read.data };
-  return baseOf(byId, { ...base, stored, record, content, migrated: read.migrated });
+  return baseOf(byId, { ...base, stored, record, content, migrated: read.migrated, isOwn: false });
 }
 
 /** Does work that a request can do without. `undefined` when the store failed: its event is the trace. */

@@ -20,7 +20,7 @@ export interface ExchangeManager {
   /** The transports that put tokens into request targets. */
   readonly strippers: readonly BoundTransport[];
   now(): number;
-  load(exchange: Exchange): MaybePromise<LoadedSession>;
+  load(exchange: Exchange, verify: boolean): MaybePromise<LoadedSession>;
 }
 
 /** A session in the hands of one request. */
@@ -28,6 +28,8 @@ export interface LoadedSession {
   readonly session: Session<never>;
   /** See `BoundTransport.always`. */
   readonly always: readonly HeaderEdit[] | undefined;
+  /** Asks the store whether the session is still what it was taken for, if it was taken from a copy. */
+  verify?(): MaybePromise<void>;
   /**
    * Writes what is to be written, and returns what the client must be told. `failed`: the handler threw, so data is not
    * written (P20). `responding`: the response begins, so that a token may go out that nobody asked for; one that is decided
@@ -72,6 +74,8 @@ interface Entry {
   loading: MaybePromise<LoadedSession>;
   /** As whoever asked is told. */
   answer: MaybePromise<Session<never>>;
+  /** The same, once somebody wanted it verified. */
+  verified: MaybePromise<Session<never>> | undefined;
   /** What the client must be told because of this session, as far as it is known. */
   edits: readonly HeaderEdit[];
   /** The latest commit by hand: commits of one request come one after the other. */
@@ -144,20 +148,21 @@ export class Exchange {
     this.#strip(added);
   }
 
-  /** The session of a definition: loaded when first asked for, the same one afterwards. */
-  from(manager: ExchangeManager): MaybePromise<Session<never>> {
+  /** The session of a definition: loaded when first asked for, the same one afterwards. `verify`: not from a copy. */
+  from(manager: ExchangeManager, verify = false): MaybePromise<Session<never>> {
     const known = this.#entries.length === 0 ? undefined : this.#entries.find((entry) => entry.manager === manager);
-    if (known !== undefined) return known.answer;
+    if (known !== undefined) return verify ? (known.verified ??= this.#verified(known)) : known.answer;
     if (!this.#managers.includes(manager)) throw notInstalled(manager.name);
     if (!this.touched) this.#hooks.touched?.();
-    const entry = this.#loaded(manager);
+    const entry = this.#loaded(manager, verify);
     this.#entries.push(entry);
+    if (verify) entry.verified = entry.answer;
     return entry.answer;
   }
 
-  #loaded(manager: ExchangeManager): Entry {
-    const loading = attempted(() => manager.load(this));
-    const rest = { manager, edits: [], committing: undefined };
+  #loaded(manager: ExchangeManager, verify: boolean): Entry {
+    const loading = attempted(() => manager.load(this, verify));
+    const rest = { manager, verified: undefined, edits: [], committing: undefined };
     if (!isPromise(loading)) return { ...rest, loading, answer: loading.session };
     const answer = Promise.resolve(loading).then(
       (loaded) => {
@@ -170,6 +175,20 @@ export class Exchange {
     answer.catch(() => {});
     const entry: Entry = { ...rest, loading, answer };
     return entry;
+  }
+
+  /** After what is being written: it has asked the store, too. */
+  async #verified(entry: Entry): Promise<Session<never>> {
+    try {
+      await entry.committing?.catch(() => {});
+      const loaded = await entry.loading;
+      await loaded.verify?.();
+      return loaded.session;
+    } catch (error) {
+      // Whoever asks again has the store asked again.
+      entry.verified = undefined;
+      return await this.#loadFailed(error);
+    }
   }
 
   #loadFailed(error: unknown): Promise<never> {
@@ -190,10 +209,8 @@ export class Exchange {
   async #committed(entry: Entry, loaded: LoadedSession, earlier: Promise<unknown> | undefined): Promise<CommitOutcome> {
     await earlier?.catch(() => {});
     const { outcome, edits } = await loaded.commit({ failed: false, responding: false });
-    if (edits.length > 0) {
-      if (this.#sent) throw headersSent();
-      entry.edits = edits;
-    }
+    if (edits.length > 0 && this.#sent) throw headersSent();
+    keepEdits(entry, edits);
     return outcome;
   }
 
@@ -210,7 +227,7 @@ export class Exchange {
     }
     const committing = entry.loading.commit({ failed: options.failed, responding: true });
     if (isPromise(committing)) return this.#committedLater(entry, committing);
-    if (committing.edits.length > 0) entry.edits = committing.edits;
+    keepEdits(entry, committing.edits);
     return this.owed();
   }
 
@@ -219,7 +236,7 @@ export class Exchange {
     outcome.catch(() => {});
     entry.committing = outcome;
     const { edits } = await committing;
-    if (edits.length > 0) entry.edits = edits;
+    keepEdits(entry, edits);
     return this.owed();
   }
 
@@ -269,11 +286,26 @@ export class Exchange {
       if (loaded !== undefined) {
         const committing = loaded.commit({ ...options, responding: true });
         if (isPromise(committing)) yield this.#committedLater(entry, committing);
-        else if (committing.edits.length > 0) entry.edits = committing.edits;
+        else keepEdits(entry, committing.edits);
       }
     }
     return this.owed();
   }
+}
+
+/** What a later commit of a session tells the client replaces what an earlier one did about the same cookie, and no other. */
+function keepEdits(entry: Entry, later: readonly HeaderEdit[]): void {
+  if (later.length === 0) return;
+  if (entry.edits.length === 0) entry.edits = later;
+  else {
+    const told = new Set(later.map(placeOf));
+    entry.edits = [...entry.edits.filter((edit) => !told.has(placeOf(edit))), ...later];
+  }
+}
+
+/** What an edit is about: a header, or one cookie. */
+function placeOf({ name, value, mode }: HeaderEdit): string {
+  return mode === "append" ? `${name}: ${value.slice(0, value.indexOf("="))}` : name;
 }
 
 /** What an adapter takes of a definition. */

@@ -8,6 +8,7 @@ import type { SessionStore } from "../index.ts";
 import type { Clock } from "../internal/clock.ts";
 import { directoryStore } from "../store/directory.ts";
 import { memoryStore } from "../store/memory.ts";
+import { nearCache, type NearCache, type NearCacheStats } from "../store/near-cache.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 
 const RUNS = Number(process.env["RUNS"] ?? 10_000);
@@ -25,6 +26,35 @@ const stores: Record<string, (clock: Clock) => SessionStore> = {
   directoryStore: () => ({ ...inFolder, close: () => {} }),
   sqliteStore: (clock) => sqliteStore(":memory:", { clock }),
 };
+
+test(`P7 P12 P13 P14: ${RUNS} interleavings over two near caches, whose news are late, lose no update and resurrect nothing`, async () => {
+  const tally = emptyTally();
+  const stats: NearCacheStats[] = [];
+  const choices = fc.array(fc.nat(999), { minLength: 40, maxLength: 120 });
+  const run = async (list: readonly number[]): Promise<void> => {
+    const near: NearCache[] = [];
+    await interleave(
+      (clock) => memoryStore({ clock }),
+      list,
+      tally,
+      undefined,
+      (shared) => {
+        const store = nearCache({ ...shared, returnsSame: false });
+        near.push(store);
+        return store;
+      },
+    );
+    stats.push(...near.map((store) => store.stats()));
+  };
+  await fc.assert(fc.asyncProperty(choices, run), {
+    numRuns: RUNS,
+    ...(process.env["SEED"] === undefined ? {} : { seed: Number(process.env["SEED"]) }),
+  });
+  const sum = (of: "hits" | "misses" | "invalidations"): number => stats.reduce((all, one) => all + one[of], 0);
+  console.log(JSON.stringify({ ...tally, hits: sum("hits"), misses: sum("misses") }));
+  expect(Math.min(tally.written, tally.gone, tally.ended, tally.rotated, tally.conflicts)).toBeGreaterThan(RUNS / 20);
+  expect(Math.min(sum("hits"), sum("misses"), sum("invalidations"))).toBeGreaterThan(RUNS / 4);
+}, 120_000);
 
 test.each(Object.entries(stores))(
   `P6 P9 P11 P12 P13 P14 P15: ${RUNS} interleavings over %s lose no update, resurrect nothing, accept no dead secret, log nobody out`,

@@ -153,7 +153,7 @@ export class SessionManager {
   }
 
   /** @internal Finds or begins the session of a request. */
-  load(exchange: Exchange): MaybePromise<LoadedSession> {
+  load(exchange: Exchange, verify = false): MaybePromise<LoadedSession> {
     const { transports, events } = this.#parts;
     const transport = transports.length === 1 ? (transports[0] as BoundTransport) : chosen(transports, exchange.view);
     const tokens = transport.read(exchange.view);
@@ -164,7 +164,7 @@ export class SessionManager {
     }
     let loading: MaybePromise<Loaded>;
     try {
-      loading = this.#loaded(exchange, transport, tokens);
+      loading = this.#loaded(exchange, transport, tokens, verify);
     } catch (error) {
       return this.#withoutStore(exchange, transport, tokens, error);
     }
@@ -175,10 +175,17 @@ export class SessionManager {
     );
   }
 
-  #loaded(exchange: Exchange, transport: BoundTransport, tokens: readonly string[]): MaybePromise<Loaded> {
+  #loaded(
+    exchange: Exchange,
+    transport: BoundTransport,
+    tokens: readonly string[],
+    verify: boolean,
+  ): MaybePromise<Loaded> {
     const { tracker } = this.#parts;
-    if (transport.identifies === true) return tracker.identify?.(tokens[0] as string, exchange) ?? { base: undefined };
-    const loading = tracker.load(tokens, exchange);
+    if (transport.identifies === true) {
+      return tracker.identify?.(tokens[0] as string, exchange, verify) ?? { base: undefined };
+    }
+    const loading = tracker.load(tokens, exchange, verify);
     if (transport.link === undefined) return loading;
     // Links are made while the handler runs, so their token has to be there before.
     return chain(loading, (loaded) =>
@@ -229,6 +236,7 @@ export class SessionManager {
     return {
       session: new Session<never>(state, this.#parts),
       always: transport.always,
+      verify: () => this.#parts.tracker.verify?.(state),
       commit: (options) => this.#commit(state, options),
     };
   }
@@ -271,7 +279,8 @@ export class SessionManager {
     if (!forget || base !== undefined || exchange.sent) return edits;
     if (token === undefined) edits.push(...transport.clear(exchange.view));
     for (const place of this.#parts.beside) {
-      if (!beside.some((one) => one.place === place)) edits.push(...place.clear(exchange.view));
+      const isShown = place.read(exchange.view).length > 0;
+      if (isShown && !beside.some((one) => one.place === place)) edits.push(...place.clear(exchange.view));
     }
     return edits;
   }

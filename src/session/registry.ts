@@ -211,6 +211,7 @@ function summaryOf(byId: ById, { key, record: stored }: ListedRecord): SessionSu
     proof: "current",
     outdated: false,
     memo: undefined,
+    isOwn: false,
   });
   if (base.expiresAt <= byId.clock.now()) return undefined;
   const { subject, level, createdAt, authenticatedAt } = record.content;

@@ -96,11 +96,24 @@ export function settle<B extends Base>(state: SessionState<B>, base: B, task: Ta
     state.forget = true;
     return;
   }
-  state.base = base;
   state.id = undefined;
   state.log = state.log.slice(task.log.length);
+  rebase(state, base);
+}
+
+/** The session is `base` now: what was done since comes on top of it. */
+export function rebase<B extends Base>(state: SessionState<B>, base: B): void {
+  state.base = base;
   state.unchecked = state.log.length > 0;
   state.draft = replayed(state.log, base.content);
+}
+
+/** The session turned out to be gone: what was done to it is gone, too, unless it signed somebody in (P15). */
+export function bereave(state: SessionState, now: number): void {
+  state.base = undefined;
+  state.gone = true;
+  if (!state.log.some(({ kind }) => kind === "authenticate")) state.log = [];
+  state.draft = replayed(state.log, emptyContent(now));
 }
 
 /** What the handler sees until the next commit, which finds out whether its verbs still hold. */

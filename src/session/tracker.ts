@@ -64,10 +64,12 @@ export interface CommitContext {
 
 /** A way to keep sessions. */
 export interface Tracker<B extends Base = Base> {
-  /** Finds the session that the tokens of a request stand for. */
-  load(tokens: readonly string[], exchange: Exchange): MaybePromise<Loaded<B>>;
+  /** Finds the session that the tokens of a request stand for. `verify`: by asking the store, past every copy. */
+  load(tokens: readonly string[], exchange: Exchange, verify: boolean): MaybePromise<Loaded<B>>;
   /** Finds the session of a client who is known otherwise: see `BoundTransport.identifies`. By id only. */
-  identify?(client: string, exchange: Exchange): MaybePromise<Loaded<B>>;
+  identify?(client: string, exchange: Exchange, verify: boolean): MaybePromise<Loaded<B>>;
+  /** Asks the store whether a session is still what it was taken for, if it may come from a copy. By id only. */
+  verify?(state: SessionState<B>): MaybePromise<void>;
   /** The token that stands for a session, for links. By id only. */
   token?(base: B): MaybePromise<string>;
   /** Whether a commit would do nothing and have nothing to say, as far as that can be told at once. */

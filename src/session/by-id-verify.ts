@@ -1,0 +1,27 @@
+/**
+ * Asking the store about a session that was taken from a copy: for requests where even milliseconds are too long.
+ *
+ * @module
+ */
+import { run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import { judge, refusedAll } from "./by-id-load.ts";
+import { freshlyRead, type ById, type ByIdBase } from "./by-id.ts";
+import type { ByIdState } from "./by-id-step.ts";
+import { bereave, rebase } from "./state.ts";
+
+/** What the request did to its session comes on top of what the store holds now. One that has ended turns out empty. */
+export function verifyById(byId: ById, state: ByIdState): MaybePromise<void> {
+  const { base } = state;
+  // Without a session there was a refusal, and none is a copy's (P7).
+  return base === undefined || !byId.calls.cached ? undefined : run(verified(byId, state, base));
+}
+
+function* verified(byId: ById, state: ByIdState, base: ByIdBase): Steps<void> {
+  const stored = yield* settled(freshlyRead(byId, base));
+  // Ended by this request meanwhile.
+  if (state.base !== base) return;
+  const verdict = judge(byId, base, base.mine, state.exchange, stored);
+  if ("base" in verdict) return rebase(state, { ...verdict.base, isOwn: base.isOwn });
+  yield* refusedAll(byId, [verdict]);
+  bereave(state, byId.clock.now());
+}
