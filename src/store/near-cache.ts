@@ -74,8 +74,10 @@ const OPTIONS = ["maxSessions", "maxAge", "soleProcess", "onRead"] as const;
  *
  * @example
  * import { nearCache } from "coatcheck/store/near-cache";
+ * import { postgresStore } from "coatcheck/store/postgres";
+ * import { Pool } from "pg";
  *
- * const store = nearCache(redisStore(client), { maxSessions: 50_000, maxAge: "10s" });
+ * const store = nearCache(postgresStore(new Pool(), { watch: true }), { maxSessions: 50_000, maxAge: "10s" });
  *
  * @throws TypeError for options that cannot work; for a store without `watch`, unless `soleProcess` is said; and for a near
  * cache of a near cache

@@ -207,6 +207,7 @@ describe("the documents", () => {
       "src/store/mysql.ts": ["MysqlStoreOptions"],
       "src/store/memcached.ts": ["MemcachedStoreOptions"],
       "src/store/nats.ts": ["NatsStoreOptions"],
+      "src/store/near-cache.ts": ["NearCacheOptions"],
     };
     const missing = Object.entries(interfaces).flatMap(([file, names]) =>
       names.flatMap((name) =>

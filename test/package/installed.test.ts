@@ -193,6 +193,7 @@ const seen = (kept: object): Report["walks"] => ({
   "coatcheck/store/memcached": expect.stringMatching(/^TypeError: memcachedStore/) as unknown,
   "coatcheck/store/mysql": expect.stringMatching(/^TypeError: mysqlStore/) as unknown,
   "coatcheck/store/nats": expect.stringMatching(/^TypeError: natsStore/) as unknown,
+  "coatcheck/store/near-cache": THREE,
   "coatcheck/store/postgres": expect.stringMatching(/^TypeError: postgresStore/) as unknown,
   "coatcheck/store/redis": expect.stringMatching(/^TypeError: redisStore/) as unknown,
   "coatcheck/store/sqlite": { visits: SIX, ...kept },

@@ -24,6 +24,7 @@ import type * as memcached from "coatcheck/store/memcached";
 import type * as memory from "coatcheck/store/memory";
 import type * as mysql from "coatcheck/store/mysql";
 import type * as nats from "coatcheck/store/nats";
+import type * as nearCache from "coatcheck/store/near-cache";
 import type * as postgres from "coatcheck/store/postgres";
 import type * as foreign from "coatcheck/store/express-session";
 import type * as redis from "coatcheck/store/redis";
@@ -56,6 +57,7 @@ export interface Doors {
   readonly "coatcheck/store/memory": typeof memory;
   readonly "coatcheck/store/mysql": typeof mysql;
   readonly "coatcheck/store/nats": typeof nats;
+  readonly "coatcheck/store/near-cache": typeof nearCache;
   readonly "coatcheck/store/postgres": typeof postgres;
   readonly "coatcheck/store/redis": typeof redis;
   readonly "coatcheck/store/sqlite": typeof sqlite;
@@ -276,6 +278,12 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
   async "coatcheck/store/memory"(doors, _, { kits }) {
     const { memoryStore } = doors["coatcheck/store/memory"];
     return { ...(kits && (await kept(doors, () => memoryStore()))) };
+  },
+
+  async "coatcheck/store/near-cache"(doors) {
+    const { nearCache } = doors["coatcheck/store/near-cache"];
+    const store = nearCache(doors["coatcheck/store/memory"].memoryStore(), { soleProcess: true });
+    return await visitsOf(fetchAgent(doors, doors.coatcheck.defineSession<Visits>({ name: "user", store })));
   },
 
   // What these do with a server is tested with servers; here, that they need none to be loaded and to refuse.
