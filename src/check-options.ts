@@ -15,6 +15,7 @@ const OPTION_NAMES: readonly (keyof SessionOptions)[] = [
   "migrate",
   "store",
   "transport",
+  "sticky",
   "protection",
   "keys",
   "acceptUnsigned",
@@ -59,6 +60,7 @@ function checkForms(options: SessionOptions): void {
   oneOf(options, "onReplay", ["end", "reject"]);
   oneOf(options, "onStoreError", ["throw", "anonymous"]);
   checkTransports(options);
+  members(options, "sticky", ["bind", "drain"]);
   members(options, "protection", ["bind"]);
   members(options, "clock", ["now", "after"]);
   members(options, "store", ["create", "read", "update", "touch", "delete"]);

@@ -29,7 +29,8 @@ import { idGenerator, tokenCodec } from "./session/token.ts";
 import { trackById } from "./session/track-by-id.ts";
 import type { SessionStore } from "./store/store.ts";
 import { cookie } from "./transport/cookie.ts";
-import type { BoundTransport, Transport } from "./transport/transport.ts";
+import type { Sticky } from "./transport/sticky.ts";
+import type { BoundSticky, BoundTransport, Transport } from "./transport/transport.ts";
 
 /** What a session is made of. Every option but `name` has a default, or says what it needs. */
 export interface SessionOptions {
@@ -53,6 +54,11 @@ export interface SessionOptions {
    * them that it asks for (`header()` by its empty header), or else that can.
    */
   readonly transport?: Transport | readonly Transport[] | undefined;
+  /**
+   * Binds clients to this server of a fleet: what `sticky()` returned. Needs a transport with a place beside its token,
+   * such as `cookie()`. Default: a client may be sent to any server.
+   */
+  readonly sticky?: Sticky | undefined;
   /** What protects a session that travels in its token. Default `seal()`: encrypted and authenticated. */
   readonly protection?: Protection | undefined;
   /**
@@ -200,8 +206,9 @@ function protectionOf({ protection }: SessionOptions, standard: (() => Protectio
 function commonParts(
   options: SessionOptions,
   kind: "by id" | "by value",
-): Pick<ManagerParts, "name" | "clock" | "policy" | "shape" | "events" | "transports" | "onStoreError"> {
+): Pick<ManagerParts, "name" | "clock" | "policy" | "shape" | "events" | "transports" | "sticky" | "onStoreError"> {
   const { name, clock = systemClock, schema, migrate, onStoreError = DEFAULTS.onStoreError } = options;
+  const transports = boundTransports(options, kind === "by value");
   return {
     name,
     clock,
@@ -209,7 +216,8 @@ function commonParts(
     policy: policyOf(options, kind === "by id" ? DEFAULTS.byId : DEFAULTS.byValue),
     shape: shapeOf(schema, migrate),
     events: sessionEvents(name, () => clock.now()),
-    transports: boundTransports(options, kind === "by value"),
+    transports,
+    sticky: boundSticky(options, transports),
   };
 }
 
@@ -219,6 +227,10 @@ function boundTransports(options: SessionOptions, byValue: boolean): readonly Bo
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) throw new TypeError(`transport must not have two that use ${twice}`);
   return bound;
+}
+
+function boundSticky(options: SessionOptions, transports: readonly BoundTransport[]): BoundSticky | undefined {
+  return options.sticky?.bind(placeFor("sticky", "route", options, transports));
 }
 
 function transportsOf({ transport = cookie() }: SessionOptions): readonly Transport[] {
@@ -238,7 +250,7 @@ function policyOf(
 
 function described(
   options: SessionOptions,
-  { policy, transports }: Pick<ManagerParts, "policy" | "transports">,
+  { policy, transports, sticky }: Pick<ManagerParts, "policy" | "transports" | "sticky">,
   more: object,
 ): Readonly<Record<string, unknown>> {
   const seconds = (ms: number | undefined): number | false => (ms === undefined ? false : ms / 1000);
@@ -251,6 +263,7 @@ function described(
     onStoreError: options.onStoreError ?? DEFAULTS.onStoreError,
     storeTimeout: storeTimeoutOf(options) / 1000,
     transport: transports.length === 1 ? transports[0]?.describe() : transports.map((one) => one.describe()),
+    sticky: sticky?.describe() ?? false,
     ...more,
   });
 }

@@ -62,6 +62,7 @@ export { clientCertificate, type ClientCertificateOptions } from "./transport/cl
 export { cookie, type CookieOptions } from "./transport/cookie.ts";
 export type { TrustProxy } from "./transport/forwarded.ts";
 export { header, type HeaderOptions } from "./transport/header.ts";
+export { sticky, type DrainOptions, type Drained, type Sticky, type StickyOptions } from "./transport/sticky.ts";
 export type { TokenForm } from "./transport/token-form.ts";
 export type {
   BoundTransport,

@@ -6,7 +6,14 @@
 import { StoreError } from "../errors.ts";
 import type { Clock } from "../internal/clock.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
-import { MAX_CANDIDATES, type BoundTransport, type HeaderEdit, type RequestView } from "../transport/transport.ts";
+import {
+  MAX_CANDIDATES,
+  type BoundSticky,
+  type BoundTransport,
+  type HeaderEdit,
+  type OutgoingToken,
+  type RequestView,
+} from "../transport/transport.ts";
 import type { Events, SessionEventType, SessionListener } from "./events.ts";
 import type { CommitResult, Exchange, LoadedSession } from "./exchange.ts";
 import { absoluteEnd, NEVER, type Policy } from "./policy.ts";
@@ -39,6 +46,8 @@ export interface ManagerParts {
   readonly transports: readonly BoundTransport[];
   /** The places beside the token that the definition uses: they are emptied when the client is to forget it. */
   readonly beside: readonly BoundTransport[];
+  /** What binds clients to this server, where something does. */
+  readonly sticky: BoundSticky | undefined;
   readonly tracker: Tracker;
   readonly registry: Registry;
   readonly onStoreError: OnStoreError;
@@ -133,8 +142,8 @@ export class SessionManager {
 
   /** @internal */
   get transportNames(): readonly string[] {
-    const { transports, beside } = this.#parts;
-    return [...transports, ...beside].flatMap(({ names }) => names);
+    const { transports, beside, sticky } = this.#parts;
+    return [...transports, ...beside, ...(sticky === undefined ? [] : [sticky])].flatMap(({ names }) => names);
   }
 
   /** @internal See `BoundTransport.vary`; several are joined. */
@@ -253,22 +262,37 @@ export class SessionManager {
     { failed, responding }: { failed: boolean; responding: boolean },
   ): MaybePromise<CommitResult> {
     const { exchange, transport, forget } = state;
-    if (!forget && this.#parts.tracker.isQuiet?.(state) === true) return QUIET;
+    if (!forget && this.#parts.tracker.isQuiet?.(state) === true) return this.#routed(state, responding, QUIET);
     const carrier = new ResponseCarrier(transport, exchange, responding);
     const fits = (token: string): void => void transport.send(exchange.view, { token, endsAt: NEVER, now: this.now() });
     const context = { failed, carrier, fits };
-    return chain(this.#parts.tracker.commit(state, context), (tracked) => ({
-      outcome: tracked.outcome,
-      edits: this.#edits(state, tracked),
-    }));
+    return chain(this.#parts.tracker.commit(state, context), (tracked) =>
+      this.#routed(state, responding, { outcome: tracked.outcome, edits: this.#edits(state, tracked) }),
+    );
+  }
+
+  /** Binds the client to this server, or lets it go: when the response begins, where its token travels by a cookie. */
+  #routed(state: SessionState, responding: boolean, result: CommitResult): CommitResult {
+    const { sticky } = this.#parts;
+    if (sticky === undefined || !responding) return result;
+    const { exchange, transport, base, forget } = state;
+    if (!exchange.carries || transport.beside === undefined) return result;
+    const { view } = exchange;
+    const forgets = forget && base === undefined;
+    const edits = sticky.edits({ view, session: base?.id, forgets, outgoing: this.#outgoing(state) });
+    return edits.length === 0 ? result : { ...result, edits: [...result.edits, ...edits] };
+  }
+
+  #outgoing({ base }: SessionState): Omit<OutgoingToken, "token"> {
+    const { clock, policy } = this.#parts;
+    const end = base === undefined ? NEVER : absoluteEnd(policy, base.content);
+    return { endsAt: end === NEVER ? undefined : end, now: clock.now() };
   }
 
   #edits(state: SessionState, { token, beside = [] }: Tracked): readonly HeaderEdit[] {
     const { exchange, transport, base, forget } = state;
-    const { clock, policy } = this.#parts;
     const edits: HeaderEdit[] = [];
-    const end = base === undefined ? NEVER : absoluteEnd(policy, base.content);
-    const outgoing = { endsAt: end === NEVER ? undefined : end, now: clock.now() };
+    const outgoing = this.#outgoing(state);
     if (token !== undefined) {
       state.token = token;
       edits.push(...transport.send(exchange.view, { ...outgoing, token }));

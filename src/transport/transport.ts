@@ -117,5 +117,24 @@ export interface Transport {
   bind(context: TransportContext): BoundTransport;
 }
 
+/** A client, as a response leaves it. */
+export interface RoutedClient {
+  readonly view: RequestView;
+  /** The id of its session; undefined when it has none. */
+  readonly session: string | undefined;
+  /** Whether it is told to forget its token. */
+  readonly forgets: boolean;
+  readonly outgoing: Omit<OutgoingToken, "token">;
+}
+
+/** What binds clients to one server of a fleet, in the service of one definition. */
+export interface BoundSticky {
+  /** See `BoundTransport.names`. */
+  readonly names: readonly string[];
+  /** The edits that bind a client, or let it go. For responses that can carry a cookie which nobody asked for. */
+  edits(client: RoutedClient): readonly HeaderEdit[];
+  describe(): Readonly<Record<string, unknown>>;
+}
+
 /** How many same-named values of one request are tried (P5). */
 export const MAX_CANDIDATES = 4;
