@@ -17,6 +17,8 @@ export interface ServerProcess {
   readonly directory: string;
   /** What it has printed so far. */
   output(): string;
+  /** Asks it to end, and waits until it has. */
+  end(): Promise<void>;
   /** Ends it without warning. */
   kill(): Promise<void>;
   /** Lets it stand still, as an overloaded or unreachable machine does. */
@@ -59,6 +61,7 @@ export function startProcess(program: string, args: readonly string[], directory
     pid: child.pid ?? 0,
     directory,
     output: () => readFileSync(log, "utf8"),
+    end: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
     pause: () => void child.kill("SIGSTOP"),
     resume: () => void child.kill("SIGCONT"),

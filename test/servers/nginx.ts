@@ -1,0 +1,68 @@
+/**
+ * nginx for tests, on free ports, in a directory of its own, with a configuration of the test's own.
+ */
+import { writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { programPath } from "./require.ts";
+import { freePorts, serverDirectory, startProcess, until, type ServerProcess } from "./server-process.ts";
+
+/** A running nginx. */
+export interface Nginx {
+  readonly port: number;
+  readonly process: ServerProcess;
+  /** Takes another configuration, as `nginx -s reload` does; connections and requests under way are kept. */
+  reload(config: string): Promise<void>;
+  /** Ends it and its workers, which would outlive a master that was killed. */
+  stop(): Promise<void>;
+}
+
+/** Starts one. `config` is what stands in its `http` block; it is told a port and a directory that has the given files. */
+export async function startNginx(
+  files: Readonly<Record<string, string | Uint8Array>>,
+  config: (port: number, directory: string) => string,
+): Promise<Nginx> {
+  const directory = serverDirectory("nginx");
+  const [port = 0] = await freePorts(1);
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+  const write = (text: string): void => writeFileSync(join(directory, "nginx.conf"), around(text));
+  write(config(port, directory));
+  const program = programPath("nginx") ?? "nginx";
+  // Its own workers, and no files but in its directory.
+  const server = startProcess(program, ["-p", directory, "-e", "stderr", "-c", "nginx.conf"], directory);
+  const workers = (): number => [...server.output().matchAll(/start worker process \d+/g)].length;
+  await until("nginx", async () => workers() > 0);
+  return {
+    port,
+    process: server,
+    async reload(text) {
+      const before = workers();
+      write(text);
+      process.kill(server.pid, "SIGHUP");
+      await until("nginx reload", async () => workers() > before);
+    },
+    async stop() {
+      await server.end();
+      await server.stop();
+    },
+  };
+}
+
+/** What Debian has around `conf.d`, without its paths. */
+function around(config: string): string {
+  const user = process.getuid?.() === 0 ? `user ${userInfo().username};` : "";
+  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${name};`);
+  return `
+${user}
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+error_log stderr notice;
+events {}
+http {
+  access_log off;
+  ${paths.join("\n  ")}
+${config}
+}
+`;
+}
