@@ -19,8 +19,8 @@ export type Route = (typeof ROUTES)[number];
 export interface Balancer {
   /** Where clients come over TLS. */
   readonly port: number;
-  /** What its operator does before ending a server; the text is its configuration without that server. */
-  takeOut?(config: string): Promise<void>;
+  /** Takes another configuration, where its operator has to take a server out before it ends. */
+  reload?(config: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -34,8 +34,8 @@ export interface Fleet {
   readonly plainPort: number;
   server(route: Route): ServerProcess;
   start(route: Route): Promise<void>;
-  /** The configuration of the load balancer that marks a server as `down`, in nginx's words. */
-  without(route: Route): string;
+  /** The load balancer's configuration; without a server, which is marked `down` in nginx's words, where one is named. */
+  config(without?: Route): string;
   stop(): Promise<void>;
 }
 
@@ -70,7 +70,10 @@ export async function startFleet(
     plainPort: plain,
     server: (route) => servers.get(route) as ServerProcess,
     start,
-    without: (route) => config.replaceAll(new RegExp(`(:${ports[ROUTES.indexOf(route)]})\\b`, "g"), "$1 down"),
+    config(without) {
+      if (without === undefined) return config;
+      return config.replaceAll(`server 127.0.0.1:${ports[ROUTES.indexOf(without)]}`, "$& down");
+    },
     async stop() {
       await balancer.stop();
       for (const server of servers.values()) await server.stop();

@@ -9,7 +9,7 @@ const { cert, key } = certificates().server;
 
 const start: StartBalancer = async (config) => {
   const proxy = await startNginx({ "site.pem": cert, "site.key": key }, config);
-  return { port: proxy.port, takeOut: (text) => proxy.reload(text), stop: () => proxy.stop() };
+  return { port: proxy.port, reload: (text) => proxy.reload(text), stop: () => proxy.stop() };
 };
 
 describeWithServers("nginx by the route cookie", ["nginx", ...REDIS_PROGRAMS], () => {
