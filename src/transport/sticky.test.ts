@@ -326,6 +326,27 @@ describe("one server's place", () => {
   });
 });
 
+// What a load balancer may hash (examples/fleet): 16 bytes of id are 21 characters and a third of one.
+test.each([undefined, KEY])(
+  "the first 21 characters of a token outlast sign-in and renewal (keys: %s)",
+  async (keys) => {
+    const it = setup({ keys });
+    const seen: string[] = [];
+    const note = (): unknown => seen.push(it.browser.jar.get(COOKIE) ?? "");
+    await it.browser.visit(it.user, (session) => session.set({ visits: 1 }));
+    note();
+    await signIn(it);
+    note();
+    it.clock.advance(16 * MINUTE);
+    await look(it);
+    note();
+    await it.browser.visit(it.user, (session) => session.regenerate());
+    note();
+    expect(new Set(seen).size).toBe(4);
+    expect(new Set(seen.map((token) => token.slice(0, 21))).size).toBe(1);
+  },
+);
+
 test("an idle route is nothing: a client that comes back after its session has ended is bound with its next one", async () => {
   const it = fleet();
   await signIn(it);

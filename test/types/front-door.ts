@@ -14,10 +14,12 @@ import {
   keyRing,
   seal,
   sign,
+  sticky,
   type DeepReadonly,
   type Session,
   type SessionCodec,
   type SessionDefinition,
+  type Sticky,
 } from "coatcheck";
 import { ktorCookieSession, ktorForm, ktorHeaderSession, ktorJson, ktorSign } from "coatcheck/compat/ktor";
 import { sessions } from "coatcheck/express";
@@ -155,6 +157,15 @@ defineSession<Prefs>({
   revocation: "none",
 });
 defineSession<Prefs>({ name: "sealed", keys: ["…"], protection: seal(), revocation: memoryStore() });
+const here: Sticky = sticky({ route: "a" });
+defineSession<Prefs>({ name: "bound", store: memoryStore(), sticky: here });
+export async function drained(): Promise<void> {
+  const { handedOver, quiet } = await here.drain({ quietFor: "5s", atMost: 60 });
+  assert<Equals<[typeof handedOver, typeof quiet, typeof here.state], [number, boolean, "serving" | "draining"]>>();
+  here.resume();
+}
+// @ts-expect-error a server without a name
+sticky({});
 // @ts-expect-error an option that does not exist
 defineSession<Prefs>({ name: "user", secret: "keyboard cat" });
 // @ts-expect-error a duration that is none
