@@ -72,6 +72,8 @@ const DEFAULTS = { quietFor: "5s", atMost: "60s" } as const;
  *
  * @example
  * ```ts
+ * import { defineSession, sticky } from "coatcheck";
+ *
  * const here = sticky({ route: "a" });
  * export const user = defineSession<{ name: string }>({ name: "user", store, sticky: here });
  * ```
