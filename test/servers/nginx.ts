@@ -11,11 +11,18 @@ import { freePorts, serverDirectory, startProcess, until, type ServerProcess } f
 export interface Nginx {
   readonly port: number;
   readonly process: ServerProcess;
-  /** Takes another configuration, as `nginx -s reload` does; connections and requests under way are kept. */
+  /**
+   * Takes another configuration, as `nginx -s reload` does, and waits until the workers of the old one have answered what they
+   * had: until then they take requests, too.
+   */
   reload(config: string): Promise<void>;
   /** Ends it and its workers, which would outlive a master that was killed. */
   stop(): Promise<void>;
 }
+
+/** What its log says of its one worker. */
+const BEGUN = /start worker process \d+/g;
+const GONE = /worker process \d+ exited with code/g;
 
 /** Starts one. `config` is what stands in its `http` block; it is told a port and a directory that has the given files. */
 export async function startNginx(
@@ -30,16 +37,16 @@ export async function startNginx(
   const program = programPath("nginx") ?? "nginx";
   // Its own workers, and no files but in its directory.
   const server = startProcess(program, ["-p", directory, "-e", "stderr", "-c", "nginx.conf"], directory);
-  const workers = (): number => [...server.output().matchAll(/start worker process \d+/g)].length;
-  await until("nginx", async () => workers() > 0);
+  const count = (event: RegExp): number => [...server.output().matchAll(event)].length;
+  await until("nginx", async () => count(BEGUN) > 0);
   return {
     port,
     process: server,
     async reload(text) {
-      const before = workers();
+      const [begun, gone] = [count(BEGUN), count(GONE)];
       write(text);
       process.kill(server.pid, "SIGHUP");
-      await until("nginx reload", async () => workers() > before);
+      await until("nginx reload", async () => count(BEGUN) > begun && count(GONE) > gone);
     },
     async stop() {
       await server.end();
