@@ -52,9 +52,9 @@ export type {
   PageRequest,
   SessionStore,
   StoreCall,
+  StoreChange,
   StoredRecord,
   UpdateOutcome,
-  StoreChange,
   WatchGaps,
 } from "./store/store.ts";
 export type { CookiePrefix } from "./transport/cookie-options.ts";

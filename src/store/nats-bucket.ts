@@ -33,6 +33,7 @@ export interface StoredMessage {
 /** A message of a subscription. */
 export interface Delivered {
   readonly subject: string;
+  readonly data: Uint8Array;
   readonly reply?: string;
   readonly headers?: NatsHeaders;
 }

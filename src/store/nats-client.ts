@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type BucketParts, partsOf, type StoredMessage } from "./nats-bucket.ts";
+import { type BucketParts, type Delivered, partsOf, type StoredMessage } from "./nats-bucket.ts";
 import { checkSettings } from "./nats-settings.ts";
 import type { StoreCall } from "./store.ts";
 
@@ -53,14 +53,10 @@ export function natsConnection(bucket: unknown): NatsConnection {
   const parts = partsOf(bucket);
   const { stream, codec } = parts;
   const { streams } = parts.jsm;
-  const before = parts.subjectForKey("").length;
-  const kept = (message: StoredMessage | null): Kept | undefined => {
-    if (message === null) return undefined;
-    const { subject, seq, data, header, time } = message;
-    const isMarker = header.has("KV-Operation") || header.has("Nats-Marker-Reason");
-    const bytes = isMarker ? data : decoded(codec, data);
-    return { name: subject.slice(before), sequence: seq, at: time.getTime(), bytes, isMarker };
-  };
+  const kept = (message: StoredMessage | null): Kept | undefined =>
+    message === null
+      ? undefined
+      : { ...messageIn(parts, message, message.header), sequence: message.seq, at: message.time.getTime() };
   const checked = untilDone(async () => checkSettings((await streams.info(stream)).config));
   const asked = <T>(call: Waiting, work: () => Promise<T>): Promise<T> =>
     abortable(call, async () => {
@@ -95,6 +91,17 @@ export function natsConnection(bucket: unknown): NatsConnection {
       return { first: state.first_seq, last: state.last_seq };
     },
   };
+}
+
+/** What a message of the stream says, whichever way it came. */
+export function messageIn(
+  parts: BucketParts,
+  { subject, data }: Pick<Delivered, "subject" | "data">,
+  headers: Delivered["headers"],
+): Pick<Kept, "name" | "bytes" | "isMarker"> {
+  const isMarker = headers?.has("KV-Operation") === true || headers?.has("Nats-Marker-Reason") === true;
+  const name = subject.slice(parts.subjectForKey("").length);
+  return { name, bytes: isMarker ? data : decoded(parts.codec, data), isMarker };
 }
 
 /** Errors of the client that name what was asked for name keys with it, and whose sessions they are. */

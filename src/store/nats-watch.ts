@@ -10,11 +10,11 @@
 import { encodeBase64url } from "../internal/base64url.ts";
 import { systemClock } from "../internal/clock.ts";
 import { randomBytes } from "../internal/crypto.ts";
-import type { Delivered } from "./nats-bucket.ts";
-import type { NatsConnection } from "./nats-client.ts";
+import type { BucketParts, Delivered } from "./nats-bucket.ts";
+import { messageIn, type NatsConnection } from "./nats-client.ts";
 import { foundIn } from "./nats-record.ts";
 import { RECORDS, textOf } from "./nats-text.ts";
-import type { WatchGaps } from "./store.ts";
+import type { SessionStore, WatchGaps } from "./store.ts";
 
 /** How often the leader is asked, and how long an answer may take, in milliseconds: both together twice is well under 10 s. */
 const [ASK_EVERY, ANSWER_WITHIN] = [1_500, 1_500];
@@ -25,9 +25,9 @@ const RETRY = 500;
 /** A server removes the consumer of a process that is gone after so long, in nanoseconds. */
 const GONE_AFTER = 30_000_000_000;
 
-type Listener = (key: string) => void;
+type Listener = NonNullable<Parameters<NonNullable<SessionStore["watch"]>>[0]>;
 
-/** Tells of keys whose record was written. Returns what ends it. */
+/** Tells of keys whose record was written, and of the record. Returns what ends it. */
 export function watchRecords(nats: NatsConnection, listener: Listener, gaps: WatchGaps = {}): () => void {
   const stop = new AbortController();
   void follow(nats, listener, gaps, stop.signal);
@@ -52,7 +52,6 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
   const end = (): void => broken.abort();
   const progress = { seen: 0, count: 0 };
   const inbox = `${js.nc.options.inboxPrefix ?? "_INBOX"}.${encodeBase64url(randomBytes(16))}`;
-  const before = nats.parts.subjectForKey("").length;
   const callback = (error: unknown, message: Delivered): void => {
     if (broken.signal.aborted) return;
     if (error !== null && error !== undefined) return broken.abort();
@@ -60,7 +59,7 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
     // What is not a message of the stream says that the consumer is gone.
     if (message.subject === inbox || count !== progress.count + 1) return broken.abort();
     Object.assign(progress, { seen: Math.max(sequence, progress.seen), count });
-    void tell(nats, message.subject.slice(before), listener, broken);
+    if (!tell(nats.parts, message, sequence, listener)) broken.abort();
   };
   const subscription = js.nc.subscribe(inbox, { callback });
   const status = js.nc.status();
@@ -96,7 +95,6 @@ function consumerTo(inbox: string, filter: string): object {
     max_deliver: 1,
     num_replicas: 1,
     mem_storage: true,
-    headers_only: true,
     inactive_threshold: GONE_AFTER,
   };
 }
@@ -122,20 +120,17 @@ async function checked(
   }
 }
 
-async function tell(nats: NatsConnection, name: string, listener: Listener, broken: AbortController): Promise<void> {
-  try {
-    const key = textOf(RECORDS, name) ?? (await keyOf(nats, name));
-    if (key !== undefined && !broken.signal.aborted) listener(key);
-  } catch {
-    // It cannot be told, and so nothing can be relied on.
-    broken.abort();
-  }
-}
-
-/** The key of a name that is a hash: its message has it. */
-async function keyOf(nats: NatsConnection, name: string): Promise<string | undefined> {
-  const kept = await nats.get(name, { signal: patience() });
-  return kept === undefined ? undefined : foundIn(kept, 0).key;
+/**
+ * False for what cannot be told: the name is a hash, and the message does not say of what. One that nobody of us has written
+ * has no record, and one of a deletion neither.
+ */
+function tell(parts: BucketParts, message: Delivered, sequence: number, listener: Listener): boolean {
+  const kept = messageIn(parts, message, message.headers);
+  const { key, record, ...found } = foundIn({ ...kept, sequence, at: 0 }, 0);
+  if (key === kept.name && textOf(RECORDS, kept.name) === undefined) return false;
+  const isRecord = record !== undefined && "isOurs" in found && found.isOurs;
+  listener(key, isRecord ? { version: record.version, record } : undefined);
+  return true;
 }
 
 /** Where a message is: in the stream, and among those that were delivered; from the subject for its acknowledgement. */

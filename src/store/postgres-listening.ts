@@ -5,25 +5,11 @@
  */
 import { encodeBase64url } from "../internal/base64url.ts";
 import { randomBytes } from "../internal/crypto.ts";
+import type { FeedConnection, FeedListener } from "./change-feed.ts";
 import { quoted } from "./sql-text.ts";
 
-/** Who is told of what comes. */
-export interface PostgresListener {
-  notified(payload: string): void;
-  /** The connection is lost, or was lost and is there again. */
-  lost(): void;
-}
-
-/** A connection that listens. */
-export interface PostgresSubscription {
-  /** Resolves when the connection is alive and has handed over all that was notified before. */
-  ping(): PromiseLike<unknown>;
-  /** Gives the connection back, or away when it is not to be used any more. */
-  end(isBroken: boolean): void;
-}
-
 /** Listens to a channel from the moment on in which the promise resolves. */
-export type PostgresListening = (channel: string, listener: PostgresListener) => Promise<PostgresSubscription>;
+export type PostgresListening = (channel: string, listener: FeedListener) => Promise<FeedConnection>;
 
 // --- pg -----------------------------------------------------------------------------------------------------------------
 
@@ -83,7 +69,7 @@ export function pgClientListening(client: unknown, send: (text: string) => Promi
 }
 
 /** Hears what comes over a connection; returns what ends that. */
-function hearing(connection: PgConnection, channel: string, listener: PostgresListener): () => void {
+function hearing(connection: PgConnection, channel: string, listener: FeedListener): () => void {
   const handlers = {
     notification: ({ channel: on, payload = "" }: Notification): void => {
       if (on === channel) listener.notified(payload);

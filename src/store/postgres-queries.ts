@@ -5,10 +5,12 @@
  */
 import { encodeBase64url } from "../internal/base64url.ts";
 import { randomBytes } from "../internal/crypto.ts";
+import type { ToldChange } from "./change-feed.ts";
 import type { PostgresNames } from "./postgres-schema.ts";
 import type { PostgresRow, PostgresValue } from "./postgres-client.ts";
 import type { KeyRange } from "./sql-listing.ts";
-import type { KeyColumns, RecordColumns, RowColumns, SqlRow } from "./sql-row.ts";
+import { isHeldAsHash, type KeyColumns, type RecordColumns, type RowColumns, type SqlRow } from "./sql-row.ts";
+import { fromSql, MARK } from "./sql-text.ts";
 import { LEASE_SECONDS, type SqlQueries } from "./sql.ts";
 import type { StoreCall, UpdateOutcome } from "./store.ts";
 
@@ -40,9 +42,30 @@ export function postgresQueries(dialect: PostgresDialect): SqlQueries {
   return { ...verbs(dialect), ...listings(dialect), ...removals(dialect), lease: (call) => lease(dialect, call) };
 }
 
-/** What a statement returns of a row that it has changed or deleted. */
-function telling({ channel }: PostgresDialect): string {
+/** How long a version may be that is told, in bytes. A payload takes less than 8000; as JSON, a text may be six times as long. */
+const LONGEST_TOLD = 256;
+
+/** What a statement returns of a row that it has written. */
+function tellingWritten({ channel }: PostgresDialect): string {
+  const versioned = "chr(1) || json_build_array(key, version)";
+  const payload = `CASE WHEN octet_length(version) <= ${LONGEST_TOLD} THEN ${versioned} ELSE key END`;
+  return channel === undefined ? "1" : `pg_notify(${channel}, ${payload})`;
+}
+
+/** What a statement returns of a row that it has deleted. */
+function tellingDeleted({ channel }: PostgresDialect): string {
   return channel === undefined ? "1" : `pg_notify(${channel}, key)`;
+}
+
+/**
+ * What a payload tells of: a key, as it is kept, or the mark and `["key","version"]`. A key that is kept as a hash it cannot
+ * tell.
+ */
+export function changeIn(payload: string): ToldChange | undefined {
+  const isVersioned = payload.startsWith(`${MARK}[`);
+  const [key, version] = isVersioned ? (JSON.parse(payload.slice(MARK.length)) as [string, string]) : [payload];
+  if (isHeldAsHash(key)) return undefined;
+  return { key: fromSql(key), change: version === undefined ? undefined : { version: fromSql(version) } };
 }
 
 const COLUMNS = "key, version, expires_at, subject, value, long";
@@ -80,7 +103,7 @@ function valuesOf({ key, version, expiresAt, subject, value, long }: SqlRow): re
  */
 function verbTexts(dialect: PostgresDialect): Readonly<Record<Verb, string>> {
   const { table } = dialect.names;
-  const told = telling(dialect);
+  const written = tellingWritten(dialect);
   return {
     create:
       `INSERT INTO ${table} AS kept (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE SET` +
@@ -89,13 +112,13 @@ function verbTexts(dialect: PostgresDialect): Readonly<Record<Verb, string>> {
     read: `SELECT version, expires_at, subject, value, long FROM ${table} WHERE key = $1 AND expires_at > $2`,
     update:
       `WITH changed AS (UPDATE ${table} SET version = $2, expires_at = $3, subject = $4, value = $5, long = $6` +
-      ` WHERE key = $1 AND expires_at > $7 AND version = $8 RETURNING ${told})` +
+      ` WHERE key = $1 AND expires_at > $7 AND version = $8 RETURNING ${written})` +
       " SELECT CASE WHEN EXISTS (SELECT FROM changed) THEN 'ok'" +
       ` WHEN EXISTS (SELECT FROM ${table} WHERE key = $1 AND expires_at > $7) THEN 'conflict' ELSE 'gone' END`,
     touch:
       `UPDATE ${table} SET expires_at = greatest(expires_at, $2) WHERE key = $1 AND expires_at > $3` +
-      ` RETURNING ${told}`,
-    delete: `DELETE FROM ${table} WHERE key = $1 AND expires_at > $2 RETURNING ${told}`,
+      ` RETURNING ${written}`,
+    delete: `DELETE FROM ${table} WHERE key = $1 AND expires_at > $2 RETURNING ${tellingDeleted(dialect)}`,
   };
 }
 
@@ -131,7 +154,7 @@ function removals(dialect: PostgresDialect): Pick<SqlQueries, "deleteBySubject" 
   const { table } = names;
   const bySubject =
     `DELETE FROM ${table} WHERE subject = $1 AND key IS DISTINCT FROM $2 AND expires_at > $3` +
-    ` RETURNING key, subject, long, ${telling(dialect)}`;
+    ` RETURNING key, subject, long, ${tellingDeleted(dialect)}`;
   const due = `SELECT key, subject, long FROM ${table} WHERE expires_at < $1 ORDER BY expires_at LIMIT $2`;
   // A list as JSON in a text: drivers differ in how they bind arrays, and JSON. What somebody else has locked is left to the next sweep.
   const deleteDue =

@@ -4,8 +4,8 @@ import { POSTGRES_PROGRAMS, type PostgresServer, startPostgresServer } from "../
 import { describeWithServers } from "../../test/servers/require.ts";
 import { until } from "../../test/servers/server-process.ts";
 import { fakeClock, type FakeClock } from "../testing/fake-clock.ts";
-import { type PostgresListening, pgPoolListening } from "./postgres-listening.ts";
-import { changeFeed } from "./postgres-watch.ts";
+import { changeFeed, type FeedConnect } from "./change-feed.ts";
+import { pgPoolListening } from "./postgres-listening.ts";
 import { type PostgresClient, type PostgresStore, postgresStore } from "./postgres.ts";
 import { type StoredRecord, WATCH_SILENCE } from "./store.ts";
 
@@ -225,8 +225,8 @@ describeWithServers("PostgreSQL", POSTGRES_PROGRAMS, () => {
   test("what is missed before the connection is known to be there is no gap: that begins and ends in turns", async () => {
     const writer = postgresStore(connected.client, { table: "early", watch: true, sweepInterval: false });
     await writer.createSchema();
-    const listening: PostgresListening = async (channel, listener) => {
-      const found = await pgPoolListening(connected.client)(channel, listener);
+    const connect: FeedConnect = async (listener) => {
+      const found = await pgPoolListening(connected.client)("early", listener);
       const ping = async (): Promise<void> => {
         const key = `n/${"x".repeat(2_000)}`;
         await writer.create(key, record(), call);
@@ -236,7 +236,7 @@ describeWithServers("PostgreSQL", POSTGRES_PROGRAMS, () => {
       return { ...found, ping };
     };
     const heard: string[] = [];
-    const feed = changeFeed({ listening, channel: "early", clock: fakeClock(), keyOf: () => undefined });
+    const feed = changeFeed({ connect, clock: fakeClock(), changeIn: () => undefined });
     feed.watch(() => {}, { restored: () => void heard.push("+"), lost: () => void heard.push("-") });
     await until("a connection that listens", async () => heard.includes("+"));
     feed.close();

@@ -6,14 +6,12 @@
 import { type Clock, systemClock } from "../internal/clock.ts";
 import type { Duration } from "../internal/duration.ts";
 import { checkNames } from "../internal/option-names.ts";
+import { type ChangeFeed, changeFeed } from "./change-feed.ts";
 import { flag } from "./option-check.ts";
 import { type PostgresClient, type PostgresConnection, postgresConnection } from "./postgres-client.ts";
-import { LONGEST, type PostgresDialect, postgresQueries } from "./postgres-queries.ts";
+import { changeIn, LONGEST, type PostgresDialect, postgresQueries } from "./postgres-queries.ts";
 import { namesFor, postgresSchema } from "./postgres-schema.ts";
-import { type ChangeFeed, changeFeed } from "./postgres-watch.ts";
 import { retried, untilAborted } from "./sql-client.ts";
-import { isHeldAsHash } from "./sql-row.ts";
-import { fromSql } from "./sql-text.ts";
 import { type BaseSqlStore, missingTable, schemaVerbs, type SqlSchemaVerbs, sqlStore, tableName } from "./sql.ts";
 import type { SessionStore } from "./store.ts";
 
@@ -92,8 +90,7 @@ function watched(store: PostgresStore, feed: ChangeFeed): PostgresStore {
 }
 
 function feedOf({ listening }: PostgresConnection, channel: string, clock: Clock): ChangeFeed {
-  const keyOf = (payload: string): string | undefined => (isHeldAsHash(payload) ? undefined : fromSql(payload));
-  return changeFeed({ listening, channel, clock, keyOf });
+  return changeFeed({ connect: (listener) => listening(channel, listener), clock, changeIn });
 }
 
 /** Deadlock, serialization failure: the server has undone the statement. */

@@ -7,7 +7,8 @@
  * @module
  */
 
-const MARK = "\u0001";
+/** Begins what is not kept as it is. */
+export const MARK = "\u0001";
 
 /** Comes after all marked texts, and before all others but the empty one. */
 export const AFTER_MARKED = "\u0002";

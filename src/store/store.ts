@@ -65,17 +65,6 @@ export interface ExpiredRecord {
   readonly subject?: string | undefined;
 }
 
-/** What a watcher may be told of a change beside the key. */
-export interface StoreChange {
-  /**
-   * The version of the record as it was written, where the feed can tell; left out for a deletion. Whoever has a copy of that
-   * very version may keep it.
-   */
-  readonly version?: string | undefined;
-  /** The record itself, where the feed carries it anyway. */
-  readonly record?: StoredRecord | undefined;
-}
-
 /**
  * When a watcher is told of everything, and when not. At first it is not; `restored` and `lost` come in turns from then on.
  * Neither throws.
@@ -91,6 +80,20 @@ export interface WatchGaps {
   restored?(): void;
   /** From now on, or for some seconds already, nothing is told: no copy can be trusted. */
   lost?(): void;
+}
+
+/** What a watcher is told of a change, beside the key: as much as the feed can tell. */
+export interface StoreChange {
+  /**
+   * The version of the record as it was written. Whoever has a copy of that very version may keep it: at most its end is
+   * another one. Left out for a deletion, and where the feed cannot tell.
+   */
+  readonly version?: string | undefined;
+  /**
+   * The record as it was written, where the feed carries it anyway; such a feed tells the changes of a record once each, in
+   * their order. Left out for a deletion.
+   */
+  readonly record?: StoredRecord | undefined;
 }
 
 /** How long a watcher may go without being told, and without a `lost`, at most, in milliseconds. */
@@ -187,11 +190,13 @@ export interface SessionStore {
   onExpired?(listener: (expired: ExpiredRecord) => void): () => void;
 
   /**
-   * Tells of keys whose record was changed or deleted, soon after that was done: by other processes, and perhaps by this
-   * one. Of records that were created, and of those that ended by their clock, it need not tell. The listener does not throw.
+   * Tells of keys whose record was changed (a touch changes its end) or deleted, soon after that was done, perhaps more than
+   * once: by other processes over the same store, and by this one. Of records that were created, and of those that ended by
+   * their clock, it need not tell. The listener does not throw.
    *
-   * Whoever keeps copies must know when nothing is told: see {@link WatchGaps}. Returns what ends it; then nobody is told of
-   * anything any more.
+   * Whoever keeps copies must know when nothing is told: see {@link WatchGaps}. Returns what ends it; then this listener, and
+   * its gaps, are told of nothing any more. Nothing is told before `watch` has returned. Throws a `TypeError` where what the
+   * store was given cannot do it, that says what can.
    */
   watch?(listener: (key: string, change?: StoreChange) => void, gaps?: WatchGaps): () => void;
 

@@ -1,12 +1,11 @@
 /**
- * The change feed of `postgresStore`: one listening connection for all watchers of a store, which is connected again when it
- * is lost.
+ * The change feed of a store whose engine notifies: one connection for all watchers, which is asked now and then whether it
+ * lives, and is connected again when it is lost.
  *
  * @module
  */
 import type { Clock } from "../internal/clock.ts";
-import type { PostgresListening, PostgresSubscription } from "./postgres-listening.ts";
-import { WATCH_SILENCE, type WatchGaps } from "./store.ts";
+import { type StoreChange, WATCH_SILENCE, type WatchGaps } from "./store.ts";
 
 /** How often the connection is asked whether it is alive, and how long it may take to answer, in milliseconds. */
 const PING = WATCH_SILENCE * 0.4;
@@ -14,22 +13,47 @@ const PING = WATCH_SILENCE * 0.4;
 /** Before the first attempt to connect again, and before each one after many, in milliseconds. */
 const [SHORTEST, LONGEST] = [100, 5_000];
 
-/** What {@link changeFeed} takes. */
-export interface ChangeFeedOptions {
-  readonly listening: PostgresListening;
-  readonly channel: string;
-  readonly clock: Clock;
-  /** The key that a payload tells of; undefined when it cannot tell. */
-  readonly keyOf: (payload: string) => string | undefined;
+/** Who is told of what comes over a connection. */
+export interface FeedListener {
+  notified(message: string): void;
+  /** The connection is lost, or was lost and is there again. */
+  lost(): void;
 }
 
-interface Watcher extends WatchGaps {
-  listener(key: string): void;
+/** A connection that listens. */
+export interface FeedConnection {
+  /** Resolves when the connection is alive and has handed over all that was notified before. */
+  ping(): PromiseLike<unknown>;
+  /** Gives the connection back, or away when it is not to be used any more. */
+  end(isBroken: boolean): void;
+}
+
+/** Listens from the moment on in which the promise resolves. `givenUp` is aborted when nobody waits for that any more. */
+export type FeedConnect = (listener: FeedListener, givenUp: AbortSignal) => Promise<FeedConnection>;
+
+/** What a message tells of. */
+export interface ToldChange {
+  readonly key: string;
+  readonly change?: StoreChange | undefined;
+}
+
+/** What {@link changeFeed} takes. */
+export interface ChangeFeedOptions {
+  readonly connect: FeedConnect;
+  readonly clock: Clock;
+  /** What a message tells of; undefined when it cannot tell. */
+  readonly changeIn: (message: string) => ToldChange | undefined;
+}
+
+type Listener = (key: string, change?: StoreChange) => void;
+
+interface Watcher extends Required<WatchGaps> {
+  readonly listener: Listener;
 }
 
 /** Those who watch. */
 export interface ChangeFeed {
-  watch(listener: (key: string) => void, gaps?: WatchGaps): () => void;
+  watch(listener: Listener, gaps?: WatchGaps): () => void;
   /** Ends it for all. */
   close(): void;
 }
@@ -40,15 +64,14 @@ export function changeFeed(options: ChangeFeedOptions): ChangeFeed {
   let line: Line | undefined;
   const open = (): Line =>
     keepLine(options, {
-      notified(payload) {
-        const key = options.keyOf(payload);
-        if (key === undefined) {
-          // Before it is up nobody trusts a copy.
-          if (line?.isUp() === true) missed(watchers);
-        } else for (const { listener } of watchers) listener(key);
+      notified(message) {
+        const told = options.changeIn(message);
+        if (told !== undefined) for (const { listener } of watchers) listener(told.key, told.change);
+        // Before it is up nobody trusts a copy.
+        else if (line?.isUp() === true) missed(watchers);
       },
-      restored: () => watchers.forEach(({ restored }) => restored?.()),
-      lost: () => watchers.forEach(({ lost }) => lost?.()),
+      restored: () => watchers.forEach(({ restored }) => restored()),
+      lost: () => watchers.forEach(({ lost }) => lost()),
     });
   const leave = (watcher: Watcher): void => {
     if (!watchers.delete(watcher) || watchers.size > 0) return;
@@ -57,7 +80,7 @@ export function changeFeed(options: ChangeFeedOptions): ChangeFeed {
   };
   return {
     watch(listener, gaps = {}) {
-      const watcher = { listener, lost: () => gaps.lost?.(), restored: () => gaps.restored?.() };
+      const watcher = watcherOf(listener, gaps);
       watchers.add(watcher);
       line ??= open();
       // Not before `watch` has returned.
@@ -70,18 +93,27 @@ export function changeFeed(options: ChangeFeedOptions): ChangeFeed {
   };
 }
 
+/** Who comes while the connection is there is told of it a little later: gaps begin and end in turns all the same. */
+function watcherOf(listener: Listener, gaps: WatchGaps): Watcher {
+  let isTold = false;
+  const turn = (to: boolean, say: "restored" | "lost"): void => {
+    if (isTold === to) return;
+    isTold = to;
+    gaps[say]?.();
+  };
+  return { listener, restored: () => turn(true, "restored"), lost: () => turn(false, "lost") };
+}
+
 /** Something has changed, and nobody knows what. */
 function missed(watchers: ReadonlySet<Watcher>): void {
   for (const { lost, restored } of watchers) {
-    lost?.();
-    restored?.();
+    lost();
+    restored();
   }
 }
 
-interface LineEvents {
-  notified(payload: string): void;
+interface LineEvents extends FeedListener {
   restored(): void;
-  lost(): void;
 }
 
 interface Line {
@@ -90,25 +122,25 @@ interface Line {
 }
 
 /** Keeps a connection that listens until it is ended. */
-function keepLine({ listening, channel, clock }: ChangeFeedOptions, events: LineEvents): Line {
+function keepLine({ connect: open, clock }: ChangeFeedOptions, events: LineEvents): Line {
   let attempt = 0;
   let failures = 0;
   let isUp = false;
-  let subscription: PostgresSubscription | undefined;
+  let connection: FeedConnection | undefined;
+  let givenUp = new AbortController();
   let cancel = (): void => {};
 
   /** Of a connection that was given up nothing is heard any more. */
   const connect = async (): Promise<void> => {
     const own = ++attempt;
+    givenUp = new AbortController();
     const lost = (): void => void (own === attempt && fail());
     cancel = clock.after(PING, lost);
     try {
-      const found = await listening(channel, {
-        notified: (payload) => own === attempt && events.notified(payload),
-        lost,
-      });
+      const notified = (message: string): void => void (own === attempt && events.notified(message));
+      const found = await open({ notified, lost }, givenUp.signal);
       if (own !== attempt) return found.end(true);
-      subscription = found;
+      connection = found;
       await check(own);
     } catch {
       // Why it failed nobody can act upon here: that it did is told, and the next call of the store says why.
@@ -118,7 +150,7 @@ function keepLine({ listening, channel, clock }: ChangeFeedOptions, events: Line
   const check = async (own: number): Promise<void> => {
     cancel();
     cancel = clock.after(PING, () => void (own === attempt && fail()));
-    await subscription?.ping();
+    await connection?.ping();
     if (own !== attempt) return;
     cancel();
     failures = 0;
@@ -130,8 +162,9 @@ function keepLine({ listening, channel, clock }: ChangeFeedOptions, events: Line
   const hangUp = (isBroken: boolean): void => {
     attempt++;
     cancel();
-    subscription?.end(isBroken);
-    subscription = undefined;
+    givenUp.abort();
+    connection?.end(isBroken);
+    connection = undefined;
   };
   const fail = (): void => {
     hangUp(true);
