@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { StoreCall } from "./store.ts";
+import { type Aborting, type RedisConnection, type Send, single } from "./redis-connection.ts";
+import { glide, glideCluster } from "./redis-glide.ts";
+import { ioredisListen, nodeRedisListen, sentinelListen } from "./redis-listen.ts";
 
 /** A client, cluster, sentinel or pool of node-redis 5 or 6. */
 export interface NodeRedisClient {
@@ -29,22 +31,6 @@ export interface BunRedisClient {
 /** A client that the app has made, and connects and closes itself. */
 export type RedisClient = NodeRedisClient | IoredisClient | GlideClient | BunRedisClient;
 
-/** What a client may want to know of a call. Its signal is asked for by those only that can use it: asking makes it. */
-export type Aborting = Pick<StoreCall, "signal">;
-
-/** Sends one command, its name first, and returns the reply: texts, numbers, null and arrays of those. */
-export type Send = (args: readonly string[], call?: Aborting) => PromiseLike<unknown>;
-
-/** What the store needs of a client. */
-export interface RedisConnection {
-  /** Sends a command to the primary that has the slot of `key`. */
-  command(key: string, args: readonly string[], call?: Aborting): PromiseLike<unknown>;
-  /** All primaries. */
-  nodes(): PromiseLike<readonly Send[]>;
-  /** Works with one connection to the primary that has the slot of `key`; `keyed` follows redirections of a cluster. */
-  hold<T>(key: string, work: (connection: Send, keyed: Send) => Promise<T>): Promise<T>;
-}
-
 type Found = Record<string, (...args: readonly unknown[]) => unknown>;
 
 /** Wraps a client. Throws a `TypeError` for what is none. */
@@ -61,15 +47,6 @@ export function redisConnection(client: unknown): RedisConnection {
     "redisStore: expected a client of node-redis (5 or 6: createClient, createClientPool, createSentinel," +
       " createCluster), ioredis (5 or 6: Redis, Cluster), valkey-glide (GlideClient, GlideClusterClient) or Bun (RedisClient)",
   );
-}
-
-/** A client that talks to one server, or finds the primary by itself. */
-function single(send: Send): RedisConnection {
-  return {
-    command: (_, args, call) => send(args, call),
-    nodes: async () => [send],
-    hold: (_, work) => work(send, send),
-  };
 }
 
 // --- node-redis -----------------------------------------------------------------------------------------------------------
@@ -111,8 +88,11 @@ function nodeRedis(client: unknown): RedisConnection {
     (args, call) =>
       to.sendCommand(args, optionsFor(call));
   const send = sender(redis);
+  // A connection is made like those of the pool.
+  const original = async (): Promise<unknown> =>
+    redis.execute === undefined ? redis : await redis.execute(async (one) => one);
   return {
-    ...single(send),
+    ...single(send, nodeRedisListen(original)),
     hold: (_, work) =>
       redis.execute === undefined ? work(send, send) : redis.execute((one) => work(sender(one), sender(one))),
   };
@@ -124,7 +104,10 @@ function nodeRedisSentinel(client: unknown): RedisConnection {
     (to: NodeRedisSentinel): Send =>
     (args, call) =>
       to.sendCommand(false, args, optionsFor(call));
-  return { ...single(sender(redis)), hold: (_, work) => redis.use((lease) => work(sender(lease), sender(lease))) };
+  return {
+    ...single(sender(redis), sentinelListen(client)),
+    hold: (_, work) => redis.use((lease) => work(sender(lease), sender(lease))),
+  };
 }
 
 function nodeRedisCluster(client: unknown): RedisConnection {
@@ -137,13 +120,23 @@ function nodeRedisCluster(client: unknown): RedisConnection {
     redis.getNodeClientForKey === undefined
       ? await command(key, args, call)
       : await (await redis.getNodeClientForKey(key)).sendCommand(args, optionsFor(call));
+  const sender =
+    (node: object): Send =>
+    async (args, call) => {
+      const one = await redis.nodeClient(node);
+      return await one.sendCommand(args, optionsFor(call));
+    };
   return {
     command,
-    nodes: async () =>
-      redis.masters.map((node) => async (args, call) => {
-        const one = await redis.nodeClient(node);
-        return await one.sendCommand(args, optionsFor(call));
-      }),
+    nodes: async () => redis.masters.map(sender),
+    listening: {
+      isCluster: true,
+      primaries: async () =>
+        redis.masters.map((node) => ({
+          send: sender(node),
+          listen: nodeRedisListen(async () => await redis.nodeClient(node)),
+        })),
+    },
     hold: (key, work) =>
       work(
         (args, call) => toNode(key, args, call),
@@ -182,7 +175,7 @@ function toIoredis(redis: Ioredis): Send {
 /** Also through sentinels. */
 function ioredis(client: unknown): RedisConnection {
   checkIoredis(client as Ioredis);
-  return single(toIoredis(client as Ioredis));
+  return single(toIoredis(client as Ioredis), ioredisListen(client));
 }
 
 function ioredisCluster(client: unknown): RedisConnection {
@@ -192,6 +185,11 @@ function ioredisCluster(client: unknown): RedisConnection {
   return {
     command: (_, args) => send(args),
     nodes: async () => redis.nodes("master").map(toIoredis),
+    listening: {
+      isCluster: true,
+      primaries: async () =>
+        redis.nodes("master").map((node) => ({ send: toIoredis(node), listen: ioredisListen(node) })),
+    },
     hold: (key, work) => work((args) => piped(redis, key, args), send),
   };
 }
@@ -208,47 +206,6 @@ async function piped(redis: IoredisCluster, key: string, args: readonly string[]
   if (error !== null) throw error;
   return reply;
 }
-
-// --- valkey-glide ---------------------------------------------------------------------------------------------------------
-
-interface Glide {
-  customCommand(
-    args: readonly string[],
-    options: { readonly decoder: number; readonly route?: object },
-  ): Promise<unknown>;
-}
-
-/** `Decoder.String`. */
-const AS_TEXT = 1;
-
-function glide(client: unknown): RedisConnection {
-  return single((args) => (client as Glide).customCommand(args, { decoder: AS_TEXT }));
-}
-
-function glideCluster(client: unknown): RedisConnection {
-  const redis = client as Glide;
-  const sender =
-    (route: object): Send =>
-    (args) =>
-      redis.customCommand(args, { decoder: AS_TEXT, route });
-  const toSlot = (key: string): Send => sender({ type: "primarySlotKey", key });
-  return {
-    command: (key, args) => toSlot(key)(args),
-    nodes: async () => {
-      const slots = (await redis.customCommand(["CLUSTER", "SLOTS"], { decoder: AS_TEXT })) as readonly GlideSlots[];
-      const primaries = new Map(slots.map(([, , [host, port]]) => [`${host}:${port}`, { host, port: Number(port) }]));
-      return Array.from(primaries.values(), (address) => sender({ type: "routeByAddress", ...address }));
-    },
-    hold: (key, work) => work(toSlot(key), toSlot(key)),
-  };
-}
-
-/** A range of slots, and the primary that has it. */
-type GlideSlots = readonly [
-  from: number,
-  to: number,
-  primary: readonly [host: string, port: number, ...rest: unknown[]],
-];
 
 // --- Bun ------------------------------------------------------------------------------------------------------------------
 

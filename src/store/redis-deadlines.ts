@@ -10,7 +10,7 @@
  */
 import type { Listeners } from "../internal/listeners.ts";
 import { KEPT_FOR_SWEEP, lifetimeOf, recordIn } from "./redis-record.ts";
-import type { Send } from "./redis-client.ts";
+import type { Send } from "./redis-connection.ts";
 import { runScript, type Script } from "./redis-scripts.ts";
 import type { Redis } from "./redis-subjects.ts";
 import { fromRedis, hashOf, toRedis } from "./redis-text.ts";

@@ -6,7 +6,7 @@
 import { checkNames } from "../internal/option-names.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
 import { positiveInteger } from "./option-check.ts";
-import type { RedisConnection, Send } from "./redis-client.ts";
+import type { RedisConnection, Send } from "./redis-connection.ts";
 
 /** For what has to survive the loss of the primary. */
 export interface RedisWaitOptions {

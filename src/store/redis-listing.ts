@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Send } from "./redis-client.ts";
+import type { Send } from "./redis-connection.ts";
 import { isAlive, recordIn } from "./redis-record.ts";
 import type { Redis } from "./redis-subjects.ts";
 import { hashOf, patternOf } from "./redis-text.ts";

@@ -5,7 +5,7 @@
  */
 import { hex, utf8 } from "../internal/bytes.ts";
 import { nodeCrypto } from "../internal/crypto.ts";
-import type { Send } from "./redis-client.ts";
+import type { Send } from "./redis-connection.ts";
 
 /** A script, and the name under which Redis remembers it. */
 export interface Script {
@@ -14,7 +14,12 @@ export interface Script {
   readonly sha: string | undefined;
 }
 
-/** What the scripts about records begin with. What is no record of ours has no end and exists. */
+/**
+ * What the scripts about records begin with. What is no record of ours has no end and exists.
+ *
+ * A line with `tell(` is left out where nobody watches. It comes before anything is written: for one who may not publish
+ * nothing is done.
+ */
 const RECORDS = `
 local key = KEYS[1]
 local now = tonumber(ARGV[1])
@@ -35,8 +40,16 @@ local function listedUntil(hour, ends)
 end
 `;
 
+/** What those begin with that tell of changes. The version is what `tail` begins with; there is none when a record is deleted. */
+const TELLING = `
+local function tell(tail)
+  local version = tail and string.match(tail, '^[^\\t\\n]*')
+  redis.call('PUBLISH', CHANNEL, version and key .. '\\t' .. version or key)
+end
+`;
+
 /** ARGV: now, record, lifetime. 1: created, 0: the key exists. */
-const CREATE = `${RECORDS}
+const CREATE = `
 if redis.call('SET', key, ARGV[2], 'PX', ARGV[3], 'NX') then return 1 end
 if not isOver(redis.call('GETRANGE', key, 0, 11)) then return 0 end
 redis.call('SET', key, ARGV[2], 'PX', ARGV[3])
@@ -47,7 +60,7 @@ return 1
  * ARGV: now, version of the base, end, hour ('' for the one that is there), tail, lifetime, subject field.
  * 0: gone, 1: conflict, 2: ok, 3: nothing was done, because the index has to be written first.
  */
-const UPDATE = `${RECORDS}
+const UPDATE = `
 local version, hour, field = ARGV[2], ARGV[4], ARGV[7]
 local after = 17 + #version
 local head = redis.call('GETRANGE', key, 0, after + #field)
@@ -63,6 +76,7 @@ end
 local lifetime = tonumber(ARGV[6])
 -- A deadline that was noted for a later end still finds the record.
 if endOf(head) > tonumber(ARGV[3], 36) then lifetime = math.max(lifetime, redis.call('PTTL', key)) end
+tell(ARGV[5])
 redis.call('SET', key, '1' .. ARGV[3] .. hour .. ARGV[5], 'PX', string.format('%.0f', lifetime))
 return 2
 `;
@@ -71,7 +85,7 @@ return 2
  * ARGV: now, end, lifetime, hour ('' for the one that is there), the subject under which it is listed until then.
  * 0: nothing is there, 1: done; '=subject': nothing was done, because the index has to be written first.
  */
-const TOUCH = `${RECORDS}
+const TOUCH = `
 local head = redis.call('GETRANGE', key, 0, 15)
 if head == '' or isOver(head) then return 0 end
 local ends = tonumber(ARGV[2], 36)
@@ -83,15 +97,17 @@ if hour ~= '0000' and not listedUntil(hour, ends) then
   if ARGV[4] == '' or subject ~= ARGV[5] then return '=' .. subject end
   hour = ARGV[4]
 end
+tell(string.sub(redis.call('GET', key), 17))
 redis.call('SETRANGE', key, 1, ARGV[2] .. hour)
 redis.call('PEXPIRE', key, ARGV[3])
 return 1
 `;
 
 /** ARGV: now, and perhaps the only subject whose record may go. 1: deleted, 0: there was none. */
-const DELETE = `${RECORDS}
+const DELETE = `
 if ARGV[2] and subjectOf(redis.call('GET', key) or '') ~= ARGV[2] then return 0 end
 local over = isOver(redis.call('GETRANGE', key, 0, 11))
+if not over and redis.call('EXISTS', key) == 1 then tell() end
 local deleted = redis.call('DEL', key)
 return over and 0 or deleted
 `;
@@ -123,7 +139,7 @@ return 1
 `;
 
 /** ARGV: the last moment that is over. 1: the record had ended by then and is removed, 0: it had not. */
-const EXPIRE = `${RECORDS}
+const EXPIRE = `
 if not isOver(redis.call('GETRANGE', key, 0, 11)) then return 0 end
 return redis.call('DEL', key)
 `;
@@ -169,20 +185,29 @@ export interface Scripts {
   readonly strike: Script;
 }
 
-/** Makes the scripts ready to be run. */
-export function scripts(): Scripts {
+/** Makes the scripts ready to be run. `channel`: where they tell of changes; nowhere, if it is left out. */
+export function scripts(channel?: string): Scripts {
+  const telling = (source: string): string =>
+    channel === undefined
+      ? RECORDS + source.replaceAll(/^.*\btell\(.*\n/gm, "")
+      : RECORDS + TELLING.replace("CHANNEL", luaText(channel)) + source;
   return {
-    create: script(CREATE),
-    update: script(UPDATE),
-    touch: script(TOUCH),
-    delete: script(DELETE),
+    create: script(RECORDS + CREATE),
+    update: script(telling(UPDATE)),
+    touch: script(telling(TOUCH)),
+    delete: script(telling(DELETE)),
     list: script(LIST),
     members: script(MEMBERS),
     prune: script(PRUNE),
-    expire: script(EXPIRE),
+    expire: script(RECORDS + EXPIRE),
     note: script(NOTE),
     strike: script(STRIKE),
   };
+}
+
+/** A text as Lua has it. */
+function luaText(text: string): string {
+  return `"${Array.from(utf8(text), (byte) => `\\${String(byte).padStart(3, "0")}`).join("")}"`;
 }
 
 function script(source: string): Script {

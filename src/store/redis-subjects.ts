@@ -7,7 +7,7 @@
 import { listingOf, recordIn, type Listing } from "./redis-record.ts";
 import { runScript, type Scripts } from "./redis-scripts.ts";
 import type { Run } from "./redis-durable.ts";
-import type { RedisConnection } from "./redis-client.ts";
+import type { RedisConnection } from "./redis-connection.ts";
 import { fromRedis, type Names, toRedis, WHOLE_KEY } from "./redis-text.ts";
 import { EXPIRED_FOR, type ListedRecord, type StoreCall } from "./store.ts";
 

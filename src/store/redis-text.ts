@@ -30,6 +30,8 @@ export interface Names {
   readonly prefix: string;
   record(key: string): string;
   subject(subject: string): string;
+  /** The channel on which changes are told. */
+  readonly changes: string;
   /** The key of the record that is kept under a name; undefined when that is not the name of a record. */
   keyOf(name: string): string | undefined;
 }
@@ -40,6 +42,7 @@ export function namesUnder(prefix: string): Names {
     prefix,
     record: (key) => prefix + toRedis(key),
     subject: (subject) => `${prefix}~s:${toRedis(subject)}`,
+    changes: `${prefix}~w`,
     keyOf(name) {
       if (!name.startsWith(prefix) || /^~[g-z]/.test(name.slice(prefix.length, prefix.length + 2))) return undefined;
       return fromRedis(name.slice(prefix.length));

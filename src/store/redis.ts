@@ -8,15 +8,20 @@ import type { Duration } from "../internal/duration.ts";
 import { listeners } from "../internal/listeners.ts";
 import { checkNames } from "../internal/option-names.ts";
 import { createSweeper } from "../internal/sweeper.ts";
-import { type RedisClient, redisConnection } from "./redis-client.ts";
+import type { ChangeFeed } from "./change-feed.ts";
+import { flag } from "./option-check.ts";
+import { type IoredisClient, type NodeRedisClient, type RedisClient, redisConnection } from "./redis-client.ts";
+import type { RedisConnection } from "./redis-connection.ts";
 import { deleteExpired, noteDeadline } from "./redis-deadlines.ts";
 import { deletionsOn, type RedisWaitOptions } from "./redis-durable.ts";
 import { countByPrefix, pageByPrefix } from "./redis-listing.ts";
-import { endOf, KEPT_FOR_SWEEP, lifetimeOf, recordIn, subjectField, tailOf, UNLISTED } from "./redis-record.ts";
-import { runScript, type Script, scripts } from "./redis-scripts.ts";
-import { deleteRecordsOf, listUnder, recordsOf, type Redis } from "./redis-subjects.ts";
-import { fromRedis, namesUnder, toRedis } from "./redis-text.ts";
-import type { ExpiredRecord, SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "./store.ts";
+import { KEPT_FOR_SWEEP } from "./redis-record.ts";
+import { scripts } from "./redis-scripts.ts";
+import { deleteRecordsOf, recordsOf, type Redis } from "./redis-subjects.ts";
+import { type Names, namesUnder } from "./redis-text.ts";
+import { redisVerbs, type VerbContext } from "./redis-verbs.ts";
+import { redisFeed } from "./redis-watch.ts";
+import type { ExpiredRecord, SessionStore } from "./store.ts";
 
 export type { BunRedisClient, GlideClient, IoredisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
 export type { RedisWaitOptions } from "./redis-durable.ts";
@@ -31,6 +36,18 @@ export interface RedisStoreOptions {
    * removes them by itself, five minutes after their end. Default true.
    */
   readonly expiredEvents?: boolean | undefined;
+  /**
+   * Whether changes and deletions can be watched, by all stores over that prefix: with true each of them is published, by the
+   * command that does it, and whoever watches has one more connection, in a Cluster one to each primary. Say it in every
+   * process that writes. Default false: it takes a tenth more of what Redis does for a change, and a user of Redis needs to
+   * be allowed the channels under the prefix.
+   */
+  readonly watch?: boolean | undefined;
+  /**
+   * A client like which the connections are made that listen: of node-redis or ioredis, to the same servers. For clients that
+   * make none: of valkey-glide and Bun. Default: the client.
+   */
+  readonly subscriber?: NodeRedisClient | IoredisClient | undefined;
   /** How often this process sweeps, in seconds or as `"10m"`; false for never. Default one minute. */
   readonly sweepInterval?: Duration | false | undefined;
   /**
@@ -43,18 +60,15 @@ export interface RedisStoreOptions {
   readonly clock?: Clock | undefined;
 }
 
+const OPTIONS = ["prefix", "expiredEvents", "watch", "subscriber", "sweepInterval", "wait", "clock"] as const;
+
 type Capability = "listBySubject" | "deleteBySubject" | "list" | "count" | "close";
 
-/** A {@link SessionStore} that lists and counts; `deleteExpired` and `onExpired` go with `expiredEvents`. */
+/**
+ * A {@link SessionStore} that lists and counts; `deleteExpired` and `onExpired` go with `expiredEvents`, and `watch` with the
+ * option, which throws a `TypeError` over a client that cannot listen.
+ */
 export type RedisStore = SessionStore & Required<Pick<SessionStore, "name" | "cached" | Capability>>;
-
-/** What the functions of the store share. */
-interface Context extends Redis {
-  /** How long a record stays in Redis after it could be removed, in milliseconds. */
-  readonly kept: number;
-  /** Called before a record is created. */
-  note(key: string, expiresAt: number, call: StoreCall): Promise<void>;
-}
 
 /**
  * Keeps sessions in Redis (6 or later) or Valkey: on one server, behind Sentinel or in a Cluster.
@@ -74,25 +88,31 @@ interface Context extends Redis {
  * const store = redisStore(client);
  */
 export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): RedisStore {
-  checkNames("redisStore", options, ["prefix", "expiredEvents", "sweepInterval", "wait", "clock"]);
+  checkNames("redisStore", options, OPTIONS);
   const connection = redisConnection(client);
+  const names = namesUnder(checkedPrefix(options));
+  const feed = feedOf(connection, names, options);
   const redis: Redis = {
     connection,
-    scripts: scripts(),
-    names: namesUnder(checkedPrefix(options)),
+    scripts: scripts(feed && names.changes),
+    names,
     runDeletion: deletionsOn(connection, options.wait),
   };
   const { note, kept, close, ...removals } = deadlines(redis, options);
   return {
     name: "redisStore",
     cached: false,
-    ...verbs({ ...redis, note, kept }),
+    ...redisVerbs({ ...redis, note, kept }),
     listBySubject: (subject, call) => recordsOf(redis, subject, call),
     deleteBySubject: (subject, { except }, call) => deleteRecordsOf(redis, subject, except, call),
     list: (prefix, page, call) => pageByPrefix(redis, prefix, page, call),
     count: (prefix, call) => countByPrefix(redis, prefix, call),
     ...removals,
-    close,
+    ...(feed === undefined ? {} : { watch: feed.watch }),
+    close() {
+      feed?.close();
+      return close();
+    },
   };
 }
 
@@ -101,9 +121,29 @@ function checkedPrefix({ prefix = "coatcheck:" }: RedisStoreOptions): string {
   return prefix;
 }
 
+function feedOf(connection: RedisConnection, names: Names, options: RedisStoreOptions): ChangeFeed | undefined {
+  const { subscriber, clock = systemClock } = options;
+  const { listening } = subscriber === undefined ? connection : redisConnection(subscriber);
+  if (subscriber !== undefined && listening === undefined) {
+    throw new TypeError("subscriber: expected a client of node-redis or ioredis");
+  }
+  if (!flag("watch", options.watch)) return undefined;
+  return listening === undefined ? DEAF : redisFeed(listening, names, clock);
+}
+
+/** Others may still want to hear of what this process changes. */
+const DEAF: ChangeFeed = {
+  watch() {
+    throw new TypeError(
+      "redisStore: this client makes no connections that listen; give the store a `subscriber`, a client of node-redis or ioredis",
+    );
+  },
+  close: () => {},
+};
+
 const SWEPT_AT_ONCE = 500;
 
-type Deadlines = Pick<Context, "note" | "kept"> &
+type Deadlines = Pick<VerbContext, "note" | "kept"> &
   Pick<RedisStore, "close"> &
   Pick<SessionStore, "deleteExpired" | "onExpired">;
 
@@ -131,88 +171,4 @@ function deadlines(redis: Redis, options: RedisStoreOptions): Deadlines {
     },
     close: () => sweeper.stop(),
   };
-}
-
-type Verb = "create" | "read" | "update" | "touch" | "delete";
-
-function verbs(context: Context): Pick<SessionStore, Verb> {
-  const { connection, names, scripts: known, runDeletion } = context;
-  return {
-    create: (key, record, call) => create(context, key, record, call),
-    async read(key, call) {
-      const name = names.record(key);
-      const kept = await connection.command(name, ["GET", name], call);
-      if (typeof kept !== "string") return undefined;
-      const record = recordIn(kept, call.now);
-      return record.expiresAt > call.now ? record : undefined;
-    },
-    update: (key, record, base, call) => update(context, key, record, base, call),
-    touch: (key, expiresAt, call) => touch(context, key, expiresAt, call),
-    async delete(key, { now }) {
-      const name = names.record(key);
-      return Number(await runDeletion(name, (send) => runScript(send, known.delete, [name], [String(now)]))) === 1;
-    },
-  };
-}
-
-async function onRecord(
-  { connection, names }: Context,
-  script: Script,
-  key: string,
-  args: readonly string[],
-  call: StoreCall,
-): Promise<number | string> {
-  const name = names.record(key);
-  const send = (command: readonly string[]): PromiseLike<unknown> => connection.command(name, command, call);
-  const reply = await runScript(send, script, [name], [String(call.now), ...args]);
-  return typeof reply === "string" && reply.startsWith("=") ? reply : Number(reply);
-}
-
-// A client that lost its connection may send a script once more (ioredis does): a second `create` or `update` of one version
-// finds that version and changes nothing, and by it the caller knows that the first one succeeded (P18).
-
-async function create(context: Context, key: string, record: StoredRecord, call: StoreCall): Promise<boolean> {
-  const { subject, expiresAt } = record;
-  await context.note(key, expiresAt, call);
-  const hour = subject === undefined ? UNLISTED : (await listUnder(context, subject, key, expiresAt, call)).digits;
-  const args = [`1${endOf(expiresAt)}${hour}${tailOf(record)}`, lifetimeOf(expiresAt, call.now, context.kept)];
-  return (await onRecord(context, context.scripts.create, key, args, call)) === 1;
-}
-
-const OUTCOMES: readonly UpdateOutcome[] = ["gone", "conflict", "ok"];
-
-/**
- * Lists the record first where it is known to be new to its subject; otherwise the script looks, and is run again after that
- * if it finds that the record is not listed, or not long enough.
- */
-async function update(
-  context: Context,
-  key: string,
-  record: StoredRecord,
-  base: StoredRecord,
-  call: StoreCall,
-): Promise<UpdateOutcome> {
-  const { subject, expiresAt } = record;
-  const attempt = async (hour: string): Promise<UpdateOutcome | undefined> => {
-    const lifetime = lifetimeOf(expiresAt, call.now, context.kept);
-    const args = [toRedis(base.version), endOf(expiresAt), hour, tailOf(record), lifetime, subjectField(subject)];
-    return OUTCOMES[Number(await onRecord(context, context.scripts.update, key, args, call))];
-  };
-  if (subject === undefined) return (await attempt(UNLISTED)) ?? "conflict";
-  const outcome = (call.previousSubject ?? base.subject) === subject ? await attempt("") : undefined;
-  if (outcome !== undefined) return outcome;
-  const { digits } = await listUnder(context, subject, key, expiresAt, call);
-  return (await attempt(digits)) ?? "conflict";
-}
-
-async function touch(context: Context, key: string, expiresAt: number, call: StoreCall): Promise<boolean> {
-  const args = [endOf(expiresAt), lifetimeOf(expiresAt, call.now, context.kept)];
-  let answer = await onRecord(context, context.scripts.touch, key, [...args, "", ""], call);
-  // Once in half a day or less, except when the subject changes meanwhile.
-  while (typeof answer === "string") {
-    const subject = answer.slice(1);
-    const { digits } = await listUnder(context, fromRedis(subject), key, expiresAt, call);
-    answer = await onRecord(context, context.scripts.touch, key, [...args, digits, subject], call);
-  }
-  return answer === 1;
 }
