@@ -14,7 +14,8 @@ import {
 import { describeWithServers } from "../../test/servers/require.ts";
 import { until } from "../../test/servers/server-process.ts";
 import { natsStore, type NatsStore } from "./nats.ts";
-import { WATCH_SILENCE, type StoredRecord } from "./store.ts";
+import { nameOf, RECORDS } from "./nats-text.ts";
+import { WATCH_SILENCE, type StoreChange, type StoredRecord } from "./store.ts";
 
 let made = 0;
 const now = Date.now();
@@ -97,6 +98,33 @@ describeWithServers("watch of natsStore", NATS_PROGRAMS, () => {
     await writer.create("user/2", record(), call);
     await writer.read("user/2", call);
     expect(ear.heard).toEqual([]);
+  });
+
+  test.concurrent("tells the record that was written, and what it is to be updated with", async (context) => {
+    const stage = await opened(context, startNats);
+    const bucket = await stage.bucket();
+    const [store, writer] = [natsStore(bucket), natsStore(await stage.bucket(), { sweepInterval: false })];
+    for (const key of ["user/1", LONG]) {
+      const changes: (StoreChange | undefined)[] = [];
+      const heard: string[] = [];
+      const end = store.watch((told, change) => void (told === key && changes.push(change)), {
+        restored: () => heard.push("restored"),
+      });
+      await until("restored", async () => heard.length > 0);
+      const first = { ...record(), subject: "s", value: "\ud800" };
+      await writer.create(key, first, call);
+      await until("the record", async () => changes.length === 1);
+      expect(changes[0]).toMatchObject({ version: first.version, record: first });
+      expect(await store.update(key, record(), changes[0]!.record!, call)).toBe("ok");
+      await until("the update", async () => changes.length === 2);
+      await bucket.put(nameOf(RECORDS, key), "what nobody of us has written");
+      await store.delete(key, call);
+      // Of a name that is a hash that message does not say of what: a gap.
+      await until("the deletion", async () => key === LONG || changes.length === 4);
+      if (key !== LONG) expect(changes.slice(2)).toEqual([undefined, undefined]);
+      end();
+    }
+    await store.close();
   });
 
   test.concurrent("says when nothing is told, and when it is again: over a restart of the server, with what it had", async (context) => {

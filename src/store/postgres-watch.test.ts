@@ -7,7 +7,7 @@ import { fakeClock, type FakeClock } from "../testing/fake-clock.ts";
 import { changeFeed, type FeedConnect } from "./change-feed.ts";
 import { pgPoolListening } from "./postgres-listening.ts";
 import { type PostgresClient, type PostgresStore, postgresStore } from "./postgres.ts";
-import { type StoredRecord, WATCH_SILENCE } from "./store.ts";
+import { type StoreChange, type StoredRecord, WATCH_SILENCE } from "./store.ts";
 
 const NOW = Date.now();
 const call = { now: NOW };
@@ -22,6 +22,8 @@ const record = (fields: Partial<StoredRecord> = {}): StoredRecord => ({
 /** What a watcher heard, in order: keys, `+` for restored, `-` for lost. */
 interface Watching {
   readonly heard: string[];
+  /** What was told with each key. */
+  readonly changes: (StoreChange | undefined)[];
   readonly store: PostgresStore;
   readonly clock: FakeClock;
   readonly end: () => void;
@@ -37,11 +39,13 @@ async function watching(client: PostgresClient, table: string): Promise<Watching
   const clock = fakeClock();
   const store = postgresStore(client, { table, watch: true, clock, sweepInterval: false });
   const heard: string[] = [];
-  const end = store.watch!((key) => void heard.push(key), {
-    restored: () => void heard.push("+"),
-    lost: () => void heard.push("-"),
-  });
-  const found = { heard, store, clock, end };
+  const changes: Watching["changes"] = [];
+  const listener = (key: string, change?: StoreChange): void => {
+    heard.push(key);
+    changes.push(change);
+  };
+  const end = store.watch!(listener, { restored: () => void heard.push("+"), lost: () => void heard.push("-") });
+  const found = { heard, changes, store, clock, end };
   await until("a connection that listens", async () => isUp(found));
   return found;
 }
@@ -99,6 +103,25 @@ function feeds(title: string, connect: () => Promise<ConnectedPostgres>, isServe
       await watcher.store.close();
     });
 
+    test("versions of what was written are told, but for very long ones", async () => {
+      const watcher = await watching(connected.client, table);
+      const [odd, long] = ['\u0001["\0\ud800😀\t', "\u0001".repeat(3_000)];
+      const longest = `n/${"\u0001".repeat(150)}`;
+      for (const key of ["n/versioned", longest]) {
+        const records = [record(), record({ version: odd }), record({ version: long })] as const;
+        await writer.create(key, records[0], call);
+        await writer.update(key, records[1], records[0], call);
+        await writer.touch(key, NOW + 90_000, call);
+        await writer.update(key, records[2], records[1], call);
+        await writer.delete(key, call);
+        await until("hearing all", async () => watcher.changes.length === 4);
+        expect(watcher.changes).toEqual([{ version: odd }, { version: odd }, undefined, undefined]);
+        expect(watcher.heard.splice(1)).toEqual([key, key, key, key]);
+        watcher.changes.length = 0;
+      }
+      await watcher.store.close();
+    });
+
     test("a key too long to be told of is a gap", async () => {
       const watcher = await watching(connected.client, table);
       const long = `n/${"😀".repeat(5_000)}`;
@@ -106,6 +129,21 @@ function feeds(title: string, connect: () => Promise<ConnectedPostgres>, isServe
       await writer.delete(long, call);
       await hears(watcher, "-");
       expect(watcher.heard).toEqual(["+", "-", "+"]);
+      await watcher.store.close();
+    });
+
+    test("what a server of before told is understood: a key alone", async () => {
+      const watcher = await watching(connected.client, table);
+      const notify = (payload: string): unknown =>
+        (connected.client as { query(text: string, values: readonly string[]): unknown }).query(
+          "SELECT pg_notify($1, $2)",
+          [table, payload],
+        );
+      const unsafe = (connected.client as { unsafe?(text: string): unknown }).unsafe;
+      if (unsafe === undefined) await notify("n/[1");
+      else await unsafe.call(connected.client, `SELECT pg_notify('${table}', 'n/[1')`);
+      await hears(watcher, "n/[1");
+      expect(watcher.changes).toEqual([undefined]);
       await watcher.store.close();
     });
 

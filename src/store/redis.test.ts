@@ -11,7 +11,7 @@ import {
 } from "../../test/servers/redis.ts";
 import { describeWithServers, programPath } from "../../test/servers/require.ts";
 import { storeCases } from "../testing/store-cases.ts";
-import { redisStore } from "./redis.ts";
+import { type IoredisClient, redisStore, type RedisStoreOptions } from "./redis.ts";
 
 let made = 0;
 /** A prefix that no other case uses: so they share servers. */
@@ -34,16 +34,26 @@ function kit<Servers extends RedisTopology>(
     });
     afterAll(() => servers?.stop());
 
-    describe.each(Object.entries(clients))("%s:", (_, connect) => {
+    describe.each(Object.entries(clients))("%s:", (client, connect) => {
       let connected: ConnectedClient;
+      /** Some clients do not listen. */
+      let subscriber: ConnectedClient | undefined;
       beforeAll(async () => {
         await emptied(servers);
         connected = await connect(servers);
+        if (/glide|Bun/.test(client)) subscriber = await clients["ioredis 6"]!(servers);
       });
-      afterAll(() => connected?.close());
+      afterAll(async () => {
+        await subscriber?.close();
+        await connected?.close();
+      });
 
-      for (const { name, run } of storeCases)
-        test(name, () => run(() => redisStore(connected.client, { prefix: prefix() })));
+      const options = (): RedisStoreOptions => ({
+        prefix: prefix(),
+        watch: true,
+        subscriber: subscriber?.client as IoredisClient | undefined,
+      });
+      for (const { name, run } of storeCases) test(name, () => run(() => redisStore(connected.client, options())));
     });
   });
 }

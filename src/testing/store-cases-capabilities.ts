@@ -5,6 +5,7 @@
  */
 import { expiredCases } from "./store-cases-expired.ts";
 import { listingCases } from "./store-cases-listing.ts";
+import { watchCases } from "./store-cases-watch.ts";
 import {
   capabilityCase,
   collected,
@@ -172,14 +173,6 @@ const endings: readonly StoreCase[] = [
 ];
 
 const life: readonly StoreCase[] = [
-  capabilityCase("watch", "returns what ends it, and ending twice does no harm", async (b, store) => {
-    const end = store.watch(() => undefined);
-    equal(typeof end, "function", "what watch returns");
-    await b.stored();
-    end();
-    end();
-  }),
-
   capabilityCase("close", "lets go of a store that was never used", async (_, store) => {
     await store.close();
   }),
@@ -197,5 +190,6 @@ export const capabilityCases: readonly StoreCase[] = [
   ...endings,
   ...listingCases,
   ...expiredCases,
+  ...watchCases,
   ...life,
 ];

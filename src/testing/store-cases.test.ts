@@ -1,8 +1,16 @@
 import { posix } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import type { MaybePromise } from "../internal/maybe-promise.ts";
 import { memoryStore } from "../store/memory.ts";
-import type { ExpiredRecord, ListedRecord, SessionStore, StoreCall, StoredRecord } from "../store/store.ts";
+import type {
+  ExpiredRecord,
+  ListedRecord,
+  SessionStore,
+  StoreCall,
+  StoreChange,
+  StoredRecord,
+  WatchGaps,
+} from "../store/store.ts";
 import { storeCases } from "./store-cases.ts";
 import { keysOf, pause } from "./store-kit.ts";
 
@@ -73,6 +81,55 @@ function renaming(rename: (text: string) => string): () => SessionStore {
     delete: (key, call) => inner.delete(rename(key), call),
     listBySubject: (subject, call) => inner.listBySubject(rename(subject), call),
   }));
+}
+
+/** What the watchers of a broken store are told. */
+interface Telling {
+  /** Of a record under a key as it was, and as it is. */
+  change(tell: Listener, key: string, record: StoredRecord | undefined, base: StoredRecord | undefined): void;
+  restored(gaps: WatchGaps | undefined): void;
+  /** How listeners come and go. */
+  watch(listeners: Set<Listener>, listener: Listener): () => void;
+}
+
+type Listener = (key: string, change?: StoreChange) => void;
+
+/** A store in memory that can be watched: soundly, but for what is given. */
+function watchable(odd: Partial<Telling> = {}): () => SessionStore {
+  const telling: Telling = {
+    change: (tell, key, record) => tell(key, record && { version: record.version }),
+    restored: (gaps) => void Promise.resolve().then(() => gaps?.restored?.()),
+    watch(listeners, listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    ...odd,
+  };
+  return broken((inner) => {
+    const listeners = new Set<Listener>();
+    const around = <T>(key: string, call: StoreCall, write: () => T): T => {
+      const base = inner.read(key, call) as StoredRecord | undefined;
+      const answer = write();
+      const record = inner.read(key, call) as StoredRecord | undefined;
+      if (record !== base) for (const listener of listeners) telling.change(listener, key, record, base);
+      return answer;
+    };
+    return {
+      create: (key, record, call) => around(key, call, () => inner.create(key, record, call)),
+      update: (key, record, base, call) => around(key, call, () => inner.update(key, record, base, call)),
+      touch: (key, expiresAt, call) => around(key, call, () => inner.touch(key, expiresAt, call)),
+      delete: (key, call) => around(key, call, () => inner.delete(key, call)),
+      async deleteBySubject(subject, options, call) {
+        const found = await inner.deleteBySubject(subject, options, call);
+        for (const key of found) for (const listener of listeners) telling.change(listener, key, undefined, undefined);
+        return found;
+      },
+      watch(listener, gaps) {
+        telling.restored(gaps);
+        return telling.watch(listeners, (...told) => listener(...told));
+      },
+    };
+  });
 }
 
 const forever = { now: -Infinity };
@@ -495,6 +552,38 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
   "onExpired tells of another subject": broken((inner) => ({
     onExpired: (listener) => inner.onExpired(({ key }) => listener({ key, subject: "somebody" })),
   })),
+  "watch tells of nothing": watchable({ change: () => {} }),
+  "watch never says that it is there": watchable({ restored: () => {} }),
+  "watch says at once that it is there": watchable({ restored: (gaps) => gaps?.restored?.() }),
+  "watch begins with lost": watchable({ restored: (gaps) => void Promise.resolve().then(() => gaps?.lost?.()) }),
+  "watch tells of no deletion by subject": watchable({
+    change: (tell, key, record, base) => void ((record ?? base) && tell(key, record && { version: record.version })),
+  }),
+  "watch tells of no touch": watchable({
+    change: (tell, key, record, base) => void (record?.version !== base?.version && tell(key)),
+  }),
+  "watch tells the version before": watchable({
+    change: (tell, key, record, base) => tell(key, { version: record && base?.version }),
+  }),
+  "watch tells the version of what was deleted": watchable({
+    change: (tell, key, record, base) => tell(key, { version: (record ?? base)?.version }),
+  }),
+  "watch tells another record": watchable({
+    change: (tell, key, record) => tell(key, record && { ...record, record: { ...record, value: "?" } }),
+  }),
+  "watch knows no end": watchable({
+    watch(listeners, listener) {
+      listeners.add(listener);
+      return () => {};
+    },
+  }),
+  "watch has room for one": watchable({
+    watch(listeners, listener) {
+      listeners.clear();
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  }),
   "create keeps nothing": broken(() => ({ create: () => true })),
   "an absent record is null": broken((inner) => ({
     read: (key, call) => (inner.read(key, call) ?? null) as StoredRecord | undefined,
@@ -506,6 +595,14 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
     },
   })),
 };
+
+/** The cases that watch. */
+const WATCHED = [
+  "watch: tells of what was changed and deleted, by this process too",
+  "watch: tells of every record of a subject that was deleted",
+  "watch: tells the version of what was written, if any, and none of a deletion",
+  "watch: tells every listener, until it is ended",
+];
 
 /** The cases that ask every verb for a record that is not there. */
 const ABSENT = [
@@ -748,6 +845,7 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
     "a store has a name for messages, or none",
     "cached is true, false or left out",
     "watch: returns what ends it, and ending twice does no harm",
+    ...WATCHED,
   ],
   "a second close is an error": ["close: lets go of a store that was never used", "close: a second time does no harm"],
   "a cursor is a number of records": [
@@ -828,6 +926,20 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
     "onExpired: nothing of a record that lives, was deleted, or ended just now",
   ],
   "onExpired tells of another subject": ["onExpired: tells of what deleteExpired removes: its key, and whose it was"],
+  "watch tells of nothing": WATCHED,
+  "watch never says that it is there": WATCHED,
+  "watch says at once that it is there": WATCHED,
+  "watch begins with lost": WATCHED,
+  "watch tells of no deletion by subject": ["watch: tells of every record of a subject that was deleted"],
+  "watch tells of no touch": WATCHED,
+  "watch tells the version before": ["watch: tells the version of what was written, if any, and none of a deletion"],
+  "watch tells the version of what was deleted": [
+    "watch: tells the version of what was written, if any, and none of a deletion",
+    "watch: tells every listener, until it is ended",
+  ],
+  "watch tells another record": ["watch: tells the version of what was written, if any, and none of a deletion"],
+  "watch knows no end": ["watch: tells every listener, until it is ended"],
+  "watch has room for one": ["watch: tells every listener, until it is ended"],
   "listings have the records as they were created": ["listBySubject: a touched record with its new end"],
   "not found is an error": [
     ...ABSENT,
@@ -880,8 +992,12 @@ const SOMETIMES: ReadonlySet<string> = new Set([
 describe("a store that is broken fails the kit:", () => {
   const failed = new Map<string, readonly string[]>();
   beforeAll(async () => {
+    // What is never told is waited for by the kit.
+    const { now } = performance;
+    const hurry = vi.spyOn(performance, "now").mockImplementation(() => now.call(performance) * 100);
     const all = Object.entries(BROKEN).map(async ([name, make]) => failed.set(name, await failures(make)));
     await Promise.all(all);
+    hurry.mockRestore();
   });
 
   test.each(Object.entries(FAILS))("%s: these cases fail", (name, expected) => {
@@ -902,6 +1018,14 @@ describe("a store that is broken fails the kit:", () => {
 describe("a store that is sound passes the kit:", () => {
   test("one that answers by promises, in any order", async () => {
     expect(await failures(() => delayed(memoryStore({ sweepInterval: false })))).toEqual([]);
+  });
+
+  test.each<[string, Telling["change"]]>([
+    ["keys", (tell, key) => tell(key)],
+    ["keys and versions", (tell, key, record) => tell(key, record && { version: record.version })],
+    ["records", (tell, key, record) => tell(key, record && { version: record.version, record })],
+  ])("one that tells of %s", async (_, change) => {
+    expect(await failures(watchable({ change }))).toEqual([]);
   });
 
   test("one with the five verbs only", async () => {
