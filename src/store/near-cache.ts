@@ -147,7 +147,7 @@ function checkStore(store: SessionStore, isSole: boolean): void {
   if (watch === undefined && !isSole) {
     throw new TypeError(
       `nearCache: ${name} cannot tell of what other processes change (it has no watch), so copies would outlive sessions. ` +
-        "Use the store without it, take one with watch (Redis with publishChanges, PostgreSQL, NATS), or say soleProcess: true where no other process writes to it",
+        "Use the store without it, take one with watch (Redis or PostgreSQL with watch: true, NATS), or say soleProcess: true where no other process writes to it",
     );
   }
 }

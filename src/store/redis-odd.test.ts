@@ -213,6 +213,8 @@ describe("redisStore refuses", () => {
     [{ prefix: 1 }, "prefix"],
     [{ preffix: "x" }, "preffix"],
     [{ expiredEvents: "yes" }, "expiredEvents"],
+    [{ watch: 1 }, "watch"],
+    [{ watch: true, subscriber: {} }, "redisStore"],
     [{ sweepInterval: -1 }, "sweepInterval"],
     [{ wait: { replicas: 0, timeout: "1s" } }, "wait.replicas"],
     [{ wait: { replicas: 1 } }, "wait.timeout"],

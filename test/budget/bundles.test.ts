@@ -23,7 +23,7 @@ const GZIPPED: Readonly<Record<string, number>> = {
   "coatcheck/store/nats": 8_311,
   "coatcheck/store/near-cache": 2_400,
   "coatcheck/store/postgres": 7_695,
-  "coatcheck/store/redis": 8_015,
+  "coatcheck/store/redis": 10_384,
   "coatcheck/store/sqlite": 5_606,
   "coatcheck/testing": 56_923,
 };
