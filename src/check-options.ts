@@ -8,6 +8,7 @@ import { checkNames } from "./internal/option-names.ts";
 import { HOW_TO_MAKE_A_KEY } from "./protection/key-ring.ts";
 import { checkedId } from "./session/token.ts";
 import type { Transport } from "./transport/transport.ts";
+import { checkTrust } from "./trust.ts";
 
 const OPTION_NAMES: readonly (keyof SessionOptions)[] = [
   "name",
@@ -27,6 +28,7 @@ const OPTION_NAMES: readonly (keyof SessionOptions)[] = [
   "concurrency",
   "onReplay",
   "onStoreError",
+  "trustFor",
   "storeTimeout",
   "revocation",
   "codec",
@@ -101,8 +103,10 @@ function members(options: SessionOptions, name: keyof SessionOptions, methods: r
   if (missing !== undefined) throw new TypeError(`${name} must be an object with a method ${missing}`);
 }
 
-function checkById({ protection, revocation, codec, acceptUnsigned, keys }: SessionOptions): void {
-  if (protection !== undefined) {
+function checkById(options: SessionOptions): void {
+  const { protection, revocation, codec, acceptUnsigned, keys, trustFor = false } = options;
+  if (trustFor !== false) checkTrust(options);
+  else if (protection !== undefined) {
     throw new TypeError("protection is for sessions without a store: with one, give keys and the token gets a MAC");
   }
   if (revocation !== undefined)
@@ -130,7 +134,8 @@ function checkByValue(options: SessionOptions): void {
   }
   if (options.codec !== undefined) checkCodec(options);
   if (revocation !== "none") members(options, "revocation", ["create", "read", "update", "touch", "delete"]);
-  const { renewalTimeout, onReplay, concurrency, acceptUnsigned } = options;
+  const { renewalTimeout, onReplay, concurrency, acceptUnsigned, trustFor } = options;
+  if (trustFor !== undefined && trustFor !== false) throw impossible("trustFor");
   if (renewalTimeout !== undefined && renewalTimeout !== false) throw impossible("renewalTimeout");
   if (onReplay !== undefined) throw impossible("onReplay");
   if (acceptUnsigned !== undefined) throw impossible("acceptUnsigned");

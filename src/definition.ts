@@ -5,32 +5,35 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { checkOptions } from "./check-options.ts";
+import { revocationOf } from "./revocation.ts";
 import { systemClock, type Clock } from "./internal/clock.ts";
 import { milliseconds, type Duration } from "./internal/duration.ts";
 import { SerialQueue } from "./internal/serial-queue.ts";
 import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
 import { tokenMac } from "./protection/token-mac.ts";
-import { prefixOf, type ById, type Concurrency, type OnReplay, type VersionPlace } from "./session/by-id.ts";
+import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
+import { withCopies } from "./session/by-id-copies.ts";
 import { readTokens, trackByValue } from "./session/by-value.ts";
 import { WHOLE } from "./session/envelope.ts";
-import { sessionEvents, type Events } from "./session/events.ts";
+import { sessionEvents } from "./session/events.ts";
 import { SessionManager, type ManagerParts, type OnStoreError } from "./session/manager.ts";
 import type { Policy } from "./session/policy.ts";
 import { registryById, registryByValue } from "./session/registry.ts";
 import { HOW_TO_INSTALL } from "./session/exchange.ts";
 import { exchangeOf, type SessionRequest } from "./session/request.ts";
-import { revocationIn, type Revocation } from "./session/revocation.ts";
 import type { Session } from "./session/session.ts";
 import { dataOnly, type SessionCodec } from "./session/session-codec.ts";
 import { shapeOf } from "./session/shape.ts";
 import { storeCalls } from "./session/store-calls.ts";
 import { idGenerator, tokenCodec } from "./session/token.ts";
 import { trackById } from "./session/track-by-id.ts";
+import { trustedCopies } from "./session/trusted-copy.ts";
 import type { SessionStore } from "./store/store.ts";
 import { cookie } from "./transport/cookie.ts";
 import type { Sticky } from "./transport/sticky.ts";
 import type { BoundSticky, BoundTransport, Transport } from "./transport/transport.ts";
+import { trustOf, versionsOf } from "./trust.ts";
 
 /** What a session is made of. Every option but `name` has a default, or says what it needs. */
 export interface SessionOptions {
@@ -59,7 +62,7 @@ export interface SessionOptions {
    * such as `cookie()`. Default: a client may be sent to any server.
    */
   readonly sticky?: Sticky | undefined;
-  /** What protects a session that travels in its token. Default `seal()`: encrypted and authenticated. */
+  /** What protects a session that travels in its token, or a copy of it (`trustFor`). Default `seal()`: encrypted and authenticated. */
   readonly protection?: Protection | undefined;
   /**
    * Secret keys, the first of which protects while all open: 32 random bytes each, as base64url, base64 or hex, in one string
@@ -94,6 +97,15 @@ export interface SessionOptions {
    * session, and only writing throws.
    */
   readonly onStoreError?: OnStoreError | undefined;
+  /**
+   * With a store and `keys`: for how long a sealed copy of the record, in a cookie beside the token, is trusted without asking
+   * the store: 5 minutes at most. Default false: the store is asked with every request. Writes, requests that are neither GET
+   * nor HEAD, and whatever is due of a session go to the store as ever.
+   *
+   * The price: a session that was ended elsewhere is still shown to a client that kept its cookies, until this long after the
+   * store was last asked, and longer by as much as the clocks of your servers differ.
+   */
+  readonly trustFor?: Duration | false | undefined;
   /** How long to wait for a store call, and for a commit that meets others. Default 2 seconds. */
   readonly storeTimeout?: Duration | undefined;
   /**
@@ -179,7 +191,9 @@ export function definer(standard: (() => Protection) | undefined): DefineSession
     checkOptions(options);
     const { name, store } = options;
     const manager = new SessionManager(
-      store === undefined ? byValueParts(options, protectionOf(options, standard)) : byIdParts(options, store),
+      store === undefined
+        ? byValueParts(options, protectionOf(options, standard))
+        : byIdParts(options, store, standard),
     );
     return Object.freeze({
       name,
@@ -274,7 +288,11 @@ function storeTimeoutOf({ storeTimeout = DEFAULTS.storeTimeout }: SessionOptions
 
 // --- by id --------------------------------------------------------------------------------------------------------------
 
-function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
+function byIdParts(
+  options: SessionOptions,
+  store: SessionStore,
+  standard: (() => Protection) | undefined,
+): ManagerParts {
   const { name, audience = "", acceptUnsigned = false, generateId } = options;
   const { concurrency = DEFAULTS.concurrency, onReplay = DEFAULTS.onReplay } = options;
   const common = commonParts(options, "by id");
@@ -284,6 +302,12 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
   const codec = tokenCodec({ name, audience, mac, acceptUnsigned, generateId });
   const timeout = storeTimeoutOf(options);
   const calls = storeCalls(store, { clock, timeout, events });
+  const trust = trustOf(options, {
+    clock,
+    keys,
+    protection: () => protectionOf(options, standard),
+    place: (suffix) => placeFor("trustFor", suffix, options, common.transports),
+  });
   const byId: ById = {
     ...common,
     prefix: prefixOf(name, audience),
@@ -293,28 +317,22 @@ function byIdParts(options: SessionOptions, store: SessionStore): ManagerParts {
     concurrency,
     onReplay,
     timeout,
-    remembers: store.returnsSame === true && options.schema === undefined,
-    versions: versionsOf(store, common.transports),
+    remembers: (store.returnsSame === true || trust !== undefined) && options.schema === undefined,
+    versions: versionsOf(store, trust, common.transports),
   };
-  const tracker = trackById(byId);
-  const more = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
+  const tracker = trust === undefined ? trackById(byId) : withCopies(trackById(byId), byId, trustedCopies(trust));
+  const trustFor = trust === undefined ? false : trust.trustFor / 1000;
+  const kept = { kept: "by id", store: store.name ?? "custom", concurrency, onReplay, keys: keys !== undefined };
   return {
     ...common,
     tracker,
-    beside: byId.versions === undefined ? [] : [byId.versions.place],
+    beside: [trust, byId.versions].flatMap((used) => used?.place ?? []),
     rotationChangesId: false,
     dataOnly: false,
     registry: registryById(byId, store),
-    description: described(options, common, more),
+    description: described(options, common, { ...kept, trustFor }),
     newId: () => codec.newId(),
   };
-}
-
-function versionsOf(store: SessionStore, transports: readonly BoundTransport[]): VersionPlace | undefined {
-  if (store.cached !== true) return undefined;
-  const place = transports.flatMap((transport) => transport.beside?.("version") ?? [])[0];
-  const lifetime = store.cachedFor === undefined ? undefined : Math.ceil(store.cachedFor / 1000);
-  return place && { place, lifetime };
 }
 
 // --- by value -----------------------------------------------------------------------------------------------------------
@@ -330,7 +348,7 @@ function byValueParts(options: SessionOptions, protection: Protection): ManagerP
     policy.idle === undefined
       ? undefined
       : { protector: protector("idle"), transport: idlePlaceOf(options, transports) };
-  const revocation = revocationOf(options, common);
+  const revocation = revocationOf(options, { ...common, timeout: storeTimeoutOf(options) });
   const newId = idGenerator(generateId);
   const envelope = codec === undefined ? WHOLE : dataOnly(codec, newId);
   const main = protector("session");
@@ -376,25 +394,4 @@ function placeFor(
 function idlePlaceOf(options: SessionOptions, transports: readonly BoundTransport[]): BoundTransport {
   if (transports.length > 1) throw new TypeError("idleTimeout of a session without a store needs a single transport");
   return placeFor("idleTimeout of a session without a store", "idle", options, transports);
-}
-
-function revocationOf(
-  options: SessionOptions,
-  { name, clock, events, policy }: { name: string; clock: Clock; events: Events; policy: Policy },
-): Revocation | undefined {
-  const { revocation } = options;
-  if (revocation === undefined || revocation === "none") return undefined;
-  if (policy.absolute === undefined) {
-    throw new TypeError(
-      "absoluteTimeout must be on with a revocation store: what was revoked has to be remembered until then",
-    );
-  }
-  const timeout = storeTimeoutOf(options);
-  const calls = storeCalls(revocation, { clock, timeout, events });
-  return revocationIn({
-    prefix: prefixOf(name, options.audience ?? ""),
-    calls,
-    now: () => clock.now(),
-    lifetime: policy.absolute,
-  });
 }

@@ -2,21 +2,29 @@
  * Random requests of one visitor, from two processes, with every store call as a point where another may come first. After
  * each run the promises of the protocol are checked against what was acknowledged.
  */
-import { Browser, COOKIE, MINUTE, instrumented, type Visit } from "./testbed.ts";
+import { Browser, COOKIE, KEY, MINUTE, instrumented, type Visit } from "./testbed.ts";
 import {
   defineSession,
   type CommitOutcome,
   type Session,
   type SessionDefinition,
+  type SessionOptions,
   type SessionStore,
   type StoredRecord,
   type WatchGaps,
 } from "../src/index.ts";
+import { isPromise } from "../src/internal/maybe-promise.ts";
 import { fakeClock } from "../src/testing/fake-clock.ts";
 
 type Counter = Record<string, number>;
 type Clock = ReturnType<typeof fakeClock>;
 type Watcher = Parameters<NonNullable<SessionStore["watch"]>>[0];
+
+/** Whether copies of records are trusted. */
+export type Trust = Pick<SessionOptions, "keys" | "trustFor">;
+
+/** They are, for as long as they may be. */
+export const TRUSTING: Trust = { keys: KEY, trustFor: "5m" };
 
 /** What a request does to its session. */
 const ACTIONS = [
@@ -59,11 +67,13 @@ export interface Tally {
   ended: number;
   rotated: number;
   conflicts: number;
+  /** Requests that were served without a look into the store. */
+  copied: number;
 }
 
 /** A tally of nothing. */
 export function emptyTally(): Tally {
-  return { runs: 0, requests: 0, written: 0, gone: 0, ended: 0, rotated: 0, conflicts: 0 };
+  return { runs: 0, requests: 0, written: 0, gone: 0, ended: 0, rotated: 0, conflicts: 0, copied: 0 };
 }
 
 /** Lets everything go as far as it can without a decision: enough for what a store in this process has to do. */
@@ -74,6 +84,11 @@ async function microtasks(): Promise<void> {
 /** What the store of one process is made of: the store that all share, whose news arrive when the run decides. */
 export type ProcessStore = (shared: SessionStore & Required<Pick<SessionStore, "watch">>) => SessionStore;
 
+/** What is different about a run. */
+export interface Settings extends Trust {
+  readonly storeOf?: ProcessStore;
+}
+
 /**
  * One run. `choices` decide who goes first. A store that waits for others says by `settle` when the calls that were let go
  * are answered. Throws what promise was broken.
@@ -83,9 +98,9 @@ export async function interleave(
   choices: readonly number[],
   tally: Tally,
   settle: () => Promise<void> = microtasks,
-  storeOf: ProcessStore = (shared) => shared,
+  settings: Settings = {},
 ): Promise<void> {
-  const world = new World(make, choices, tally, settle, storeOf);
+  const world = new World(make, choices, tally, settle, settings);
   try {
     await world.run();
   } finally {
@@ -117,7 +132,7 @@ class World {
     choices: readonly number[],
     tally: Tally,
     settle: () => Promise<void>,
-    storeOf: ProcessStore,
+    { storeOf = (shared) => shared, ...trust }: Settings,
   ) {
     this.store = make(this.clock);
     this.#choices = choices;
@@ -128,7 +143,7 @@ class World {
     gated.after = (verb, key) => void (verb === "update" || verb === "delete" ? this.#spread(key) : undefined);
     const define = (): SessionDefinition<Counter> => {
       const store = storeOf({ ...gated, watch: (listener, gaps) => this.#watch(listener, gaps) });
-      return defineSession<Counter>({ name: "user", store, clock: this.clock, storeTimeout: "1d" });
+      return defineSession<Counter>({ name: "user", store, clock: this.clock, storeTimeout: "1d", ...trust });
     };
     this.#definitions = [define(), define()];
     for (const { manager } of this.#definitions) manager.on("conflict", () => void this.#tally.conflicts++);
@@ -169,6 +184,8 @@ class World {
     const definition = this.#pick(this.#definitions);
     const visit = this.#browser.arrive({}, [definition]);
     const cookie = this.#browser.jar.get(COOKIE) ?? "";
+    // With every store call held back, what is there at once is not from the store.
+    if (cookie !== "" && !isPromise(visit.exchange.from(definition.manager))) this.#tally.copied++;
     const session = await visit.from(definition);
     const loaded = ++this.#step;
     const loadedId = session.isNew ? undefined : session.id;

@@ -31,6 +31,7 @@ export interface Arrival extends ExchangeHooks {
   readonly secure?: boolean;
   readonly certificate?: string;
   readonly url?: string;
+  readonly method?: string;
 }
 
 /** A request on its way through the server. */
@@ -43,12 +44,12 @@ export class Visit {
   constructor(
     browser: Browser,
     definitions: readonly InstalledDefinition[],
-    { headers = {}, secure = true, certificate, url = "/", ...hooks }: Arrival,
+    { headers = {}, secure = true, certificate, url = "/", method = "GET", ...hooks }: Arrival,
   ) {
     const all: Record<string, string> = { host: "shop.example", cookie: browser.cookieHeader(), ...headers };
     const view: RequestView = {
       header: (name) => (all[name] === "" ? undefined : all[name]),
-      method: "GET",
+      method,
       url,
       secure,
       peer: undefined,

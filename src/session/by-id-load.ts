@@ -48,7 +48,7 @@ function read(byId: ById, id: string, { view }: Exchange, verify: boolean): Mayb
   const key = keyOf(byId, id);
   if (verify) return byId.calls.read(key, FRESH);
   const found = byId.calls.read(key);
-  const wanted = byId.versions?.place.read(view)[0];
+  const wanted = byId.calls.cached ? byId.versions?.place.read(view)[0] : undefined;
   if (wanted === undefined) return found;
   return chain(found, (stored) =>
     stored === undefined || stored.version === wanted ? stored : byId.calls.read(key, FRESH),

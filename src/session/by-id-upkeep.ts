@@ -27,6 +27,11 @@ export function isQuiet(byId: ById, { base, log, ended, unsettled, owed }: ByIdS
   if (log.length + ended.length > 0 || unsettled !== undefined || owed !== undefined) return false;
   if (base === undefined) return true;
   if (base.isOwn && byId.versions !== undefined) return false;
+  return isAtRest(byId, base);
+}
+
+/** Whether nothing is due of a session: its secret is the only one there is, and no clock has to be moved. */
+export function isAtRest(byId: ById, base: ByIdBase): boolean {
   const secretsRest = base.proof === "current" && base.record.pending === undefined && !base.outdated;
   return secretsRest && !renewalDue(byId, base) && !outlives(byId, base) && !isTouchDue(byId, base);
 }

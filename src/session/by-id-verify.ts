@@ -13,15 +13,17 @@ import { bereave, rebase } from "./state.ts";
 export function verifyById(byId: ById, state: ByIdState): MaybePromise<void> {
   const { base } = state;
   // Without a session there was a refusal, and none is a copy's (P7).
-  return base === undefined || !byId.calls.cached ? undefined : run(verified(byId, state, base));
+  if (base === undefined || !(base.isCopy || byId.calls.cached)) return undefined;
+  return run(verified(byId, state, base));
 }
 
 function* verified(byId: ById, state: ByIdState, base: ByIdBase): Steps<void> {
+  const loadedAt = byId.clock.now();
   const stored = yield* settled(freshlyRead(byId, base));
   // Ended by this request meanwhile.
   if (state.base !== base) return;
   const verdict = judge(byId, base, base.mine, state.exchange, stored);
-  if ("base" in verdict) return rebase(state, { ...verdict.base, isOwn: base.isOwn });
+  if ("base" in verdict) return rebase(state, { ...verdict.base, isOwn: base.isOwn, loadedAt });
   yield* refusedAll(byId, [verdict]);
   bereave(state, byId.clock.now());
 }

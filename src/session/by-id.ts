@@ -78,11 +78,14 @@ export interface ByIdBase extends Base {
   readonly proof: Proof;
   /** Whether the token should be issued again under the current key. */
   readonly outdated: boolean;
+  /** What happened later is not in it: when it was read, or just before it was written. */
   readonly loadedAt: number;
   /** See `OpenedToken.memo`. */
   readonly memo: RecordMemo | undefined;
   /** Whether this request has written it. */
   readonly isOwn: boolean;
+  /** Whether it is what a copy says that the client brought (`trustFor`), and the store was not asked. */
+  readonly isCopy: boolean;
 }
 
 /** What the keys of a definition begin with: definitions never share records, nor do audiences. */
@@ -159,7 +162,7 @@ export function newVersion(): string {
 /** What a request holds once it has proved its right to a record. */
 export function baseOf(
   byId: ById,
-  found: Pick<ByIdBase, Exclude<keyof ByIdBase, "expiresAt" | "lastSeenAt" | "loadedAt">>,
+  found: Pick<ByIdBase, Exclude<keyof ByIdBase, "expiresAt" | "lastSeenAt" | "loadedAt" | "isCopy">>,
 ): ByIdBase {
   const { id, stored, record, content, migrated, secret, mine, proof, outdated, memo, isOwn } = found;
   return {
@@ -177,6 +180,7 @@ export function baseOf(
     loadedAt: byId.clock.now(),
     memo,
     isOwn,
+    isCopy: false,
   };
 }
 

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { emptyTally, interleave } from "../../test/interleavings.ts";
+import { emptyTally, interleave, TRUSTING, type ProcessStore, type Trust } from "../../test/interleavings.ts";
 import type { SessionStore } from "../index.ts";
 import type { Clock } from "../internal/clock.ts";
 import { directoryStore } from "../store/directory.ts";
@@ -33,17 +33,12 @@ test(`P7 P12 P13 P14: ${RUNS} interleavings over two near caches, whose news are
   const choices = fc.array(fc.nat(999), { minLength: 40, maxLength: 120 });
   const run = async (list: readonly number[]): Promise<void> => {
     const near: NearCache[] = [];
-    await interleave(
-      (clock) => memoryStore({ clock }),
-      list,
-      tally,
-      undefined,
-      (shared) => {
-        const store = nearCache({ ...shared, returnsSame: false });
-        near.push(store);
-        return store;
-      },
-    );
+    const storeOf: ProcessStore = (shared) => {
+      const store = nearCache({ ...shared, returnsSame: false });
+      near.push(store);
+      return store;
+    };
+    await interleave((clock) => memoryStore({ clock }), list, tally, undefined, { storeOf });
     stats.push(...near.map((store) => store.stats()));
   };
   await fc.assert(fc.asyncProperty(choices, run), {
@@ -56,18 +51,26 @@ test(`P7 P12 P13 P14: ${RUNS} interleavings over two near caches, whose news are
   expect(Math.min(sum("hits"), sum("misses"), sum("invalidations"))).toBeGreaterThan(RUNS / 4);
 }, 120_000);
 
-test.each(Object.entries(stores))(
+const STRICT: Trust = {};
+const settings: readonly (readonly [string, (clock: Clock) => SessionStore, Trust])[] = [
+  ...Object.entries(stores).map(([name, make]) => [name, make, STRICT] as const),
+  ["memoryStore and trusted copies", (clock) => memoryStore({ clock }), TRUSTING],
+];
+
+test.each(settings)(
   `P6 P9 P11 P12 P13 P14 P15: ${RUNS} interleavings over %s lose no update, resurrect nothing, accept no dead secret, log nobody out`,
-  async (_, make) => {
+  async (_, make, options) => {
     const tally = emptyTally();
     const choices = fc.array(fc.nat(999), { minLength: 40, maxLength: 120 });
     await fc.assert(
-      fc.asyncProperty(choices, (list) => interleave(make, list, tally)),
+      fc.asyncProperty(choices, (list) => interleave(make, list, tally, undefined, options)),
       { numRuns: RUNS, ...(process.env["SEED"] === undefined ? {} : { seed: Number(process.env["SEED"]) }) },
     );
     console.log(JSON.stringify(tally));
     expect(tally.runs).toBe(RUNS);
     expect(Math.min(tally.written, tally.gone, tally.ended, tally.rotated, tally.conflicts)).toBeGreaterThan(RUNS / 20);
+    if (options === TRUSTING) expect(tally.copied).toBeGreaterThan(RUNS / 2);
+    else expect(tally.copied).toBe(0);
   },
   120_000,
 );

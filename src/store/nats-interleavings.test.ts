@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { emptyTally, interleave } from "../../test/interleavings.ts";
+import { emptyTally, interleave, TRUSTING, type Trust } from "../../test/interleavings.ts";
 import {
   connectNats,
   NATS_PROGRAMS,
@@ -54,7 +54,7 @@ function alternating(stores: readonly SessionStore[]): SessionStore {
   };
 }
 
-function interleavings(title: string, start: () => Promise<NatsServers>, runs: number): void {
+function interleavings(title: string, start: () => Promise<NatsServers>, runs: number, trust: Trust = {}): void {
   describeWithServers(title, NATS_PROGRAMS, () => {
     let servers: NatsServers;
     let clients: readonly NatsClient[] = [];
@@ -81,11 +81,12 @@ function interleavings(title: string, start: () => Promise<NatsServers>, runs: n
       const make = (): SessionStore => alternating(pairs[Math.floor(run++ / RUNS_A_BUCKET) % pairs.length]!);
       const choices = fc.array(fc.nat(999), { minLength: 40, maxLength: 120 });
       await fc.assert(
-        fc.asyncProperty(choices, (list) => interleave(make, list, tally, settle)),
+        fc.asyncProperty(choices, (list) => interleave(make, list, tally, settle, trust)),
         { numRuns: runs, ...(process.env["SEED"] === undefined ? {} : { seed: Number(process.env["SEED"]) }) },
       );
       console.log(JSON.stringify(tally));
       expect(tally.runs).toBe(runs);
+      if (trust === TRUSTING) expect(tally.copied).toBeGreaterThan(runs / 2);
       expect(Math.min(tally.written, tally.gone, tally.ended, tally.rotated, tally.conflicts)).toBeGreaterThan(
         runs / 20,
       );
@@ -94,4 +95,6 @@ function interleavings(title: string, start: () => Promise<NatsServers>, runs: n
 }
 
 interleavings("one server", startNats, RUNS);
+// A copy has no revision: an update by its version alone finds out by itself what is there.
+interleavings("one server, with trusted copies", startNats, Math.ceil(RUNS / 2), TRUSTING);
 interleavings("a cluster of three", startNatsCluster, process.env["RUNS"] === undefined ? RUNS / 2 : RUNS);

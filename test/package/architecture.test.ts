@@ -58,10 +58,12 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   csrf: ["csrf", "session", "transport/forwarded.ts"],
   compat: ["compat", "transport"],
   testing: ["testing", "store/store.ts", "transport", "protection/key-ring.ts", "define-session.ts"],
-  "definition.ts": ["session", "transport", "protection", "check-options.ts"],
+  "definition.ts": ["session", "transport", "protection", "check-options.ts", "trust.ts", "revocation.ts"],
+  "revocation.ts": ["session"],
   "define-session.ts": ["definition.ts", "protection/seal.ts"],
   "define.ts": ["definition.ts"],
-  "check-options.ts": ["session/token.ts", "protection/key-ring.ts"],
+  "check-options.ts": ["session/token.ts", "protection/key-ring.ts", "trust.ts"],
+  "trust.ts": ["protection/key-ring.ts"],
   "index.ts": ["define-session.ts", "definition.ts", "transport", "protection", "session"],
 };
 

@@ -33,7 +33,7 @@ export const RULES: Readonly<Record<string, string>> = {
   P19: "flash messages have ids; data is a frozen copy of its own",
   P20: "the response waits for the commit; what is kept when a handler throws; verbs after the headers",
   P21: '`onStoreError: "anonymous"` may look and not write',
-  P22: "a read writes nothing and sets no cookie, but for a throttled touch, a renewal, `takeFlash`, a new key, a route (`sticky`)",
+  P22: "a read writes nothing and sets no cookie, but for a throttled touch, a renewal, `takeFlash`, a new key, a route (`sticky`), a copy (`trustFor`)",
   P23: "two first-time tabs make two sessions",
   P24: "options that cannot hold by value are refused there; their defaults",
   P25: "revocation of sessions by value fails closed",

@@ -75,6 +75,18 @@ defineSession<Prefs>({ ...shared, keys: "", codec });
 // @ts-expect-error what the codec reads is not what is asked for
 defineSession<{ visits: number }>({ ...shared, keys: "", codec });
 
+const trusting = defineSession<Prefs>({
+  name: "trusting",
+  store: memoryStore(),
+  keys: process.env["SESSION_KEYS"],
+  trustFor: "30s",
+  protection: seal({ openedTokens: 100 }),
+});
+assert<Equals<typeof trusting, SessionDefinition<Prefs>>>();
+defineSession<Prefs>({ name: "distrusting", store: memoryStore(), trustFor: false });
+// @ts-expect-error a duration has a unit
+defineSession<Prefs>({ name: "trusting", store: memoryStore(), keys: "", trustFor: "30 seconds" });
+
 const app = express();
 app.use(sessions(user, prefs));
 app.get("/", async (req, res) => {
