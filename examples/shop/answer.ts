@@ -1,5 +1,5 @@
 import type { Request, Response } from "express";
-import { document, type Page } from "./pages/layout.ts";
+import { document, type House, type Page } from "./pages/layout.ts";
 import { wantsJson } from "./request.ts";
 import { stylesheet } from "./stylesheet.ts";
 
@@ -12,6 +12,7 @@ export interface Answer {
 
 export function answer(req: Request, res: Response, { status = 200, json, page }: Answer): void {
   res.status(status).vary("Accept");
-  if (wantsJson(req)) res.json(json());
-  else res.type("html").send(document(page(), { worker: process.pid, stylesheet: stylesheet.path }));
+  if (wantsJson(req)) return void res.json(json());
+  const house = req.app.get("house") as House;
+  res.type("html").send(document(page(), { ...house, stylesheet: stylesheet.path }));
 }

@@ -8,14 +8,21 @@ import { cartRoutes } from "./cart-routes.ts";
 import { errorPage } from "./pages/error-page.ts";
 import { Problem } from "./request.ts";
 import type { ShopSessions } from "./sessions.ts";
+import type { Settings } from "./settings.ts";
 import { serveStylesheet, stylesheet } from "./stylesheet.ts";
 
+/** What the shop shows of its settings. */
+export type ShopOptions = Pick<Settings, "serverName" | "redisUrl" | "framedBy">;
+
+const ALONE: ShopOptions = { serverName: `worker ${process.pid}`, redisUrl: undefined, framedBy: undefined };
+
 /** The shop as an Express app. Everything it remembers of a visitor is in `user`. */
-export function shop(user: ShopSessions): Express {
+export function shop(user: ShopSessions, { serverName, redisUrl, framedBy }: ShopOptions = ALONE): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
-  app.use(secureHeaders);
+  app.set("house", { server: serverName, store: redisUrl === undefined ? "one SQLite file" : "one Redis" });
+  app.use(secureHeaders(framedBy));
 
   app.get("/healthz", (_req, res) => void res.type("text").send("ok"));
   app.get(stylesheet.path, serveStylesheet);
@@ -33,18 +40,20 @@ export function shop(user: ShopSessions): Express {
   return app;
 }
 
-const CONTENT_SECURITY_POLICY =
-  "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-function secureHeaders(_req: Request, res: Response, next: NextFunction): void {
-  res.set({
+function secureHeaders(framedBy: string = "'none'"): (req: Request, res: Response, next: NextFunction) => void {
+  const headers = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy":
+      "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; " +
+      `frame-ancestors ${framedBy}`,
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Worker": String(process.pid),
-  });
-  next();
+  };
+  return (_req, res, next) => {
+    res.set(headers);
+    next();
+  };
 }
 
 // Express tells an error handler by its four parameters.

@@ -38,7 +38,7 @@ function prepare(): void {
   let given: Settings | undefined;
   try {
     given = settingsOf(process.env);
-    mkdirSync(given.dataDir, { recursive: true });
+    if (given.redisUrl === undefined) mkdirSync(given.dataDir, { recursive: true });
   } catch (error) {
     console.error(whyNot(error, given));
     process.exit(1);

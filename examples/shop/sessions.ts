@@ -1,7 +1,7 @@
-import { join } from "node:path";
-import { defineSession, type SessionDefinition } from "coatcheck";
-import { sqliteStore } from "coatcheck/store/sqlite";
+import { cookie, defineSession, type SessionDefinition, type SessionStore } from "coatcheck";
 import { z } from "zod";
+import type { Settings } from "./settings.ts";
+import { openStore } from "./stores.ts";
 
 /** What the shop knows of a visitor. Who it is, is the session's `subject`. */
 export interface ShopData {
@@ -18,13 +18,24 @@ const schema: z.ZodType<ShopData> = z.object({
   visits: z.int().nonnegative(),
 });
 
-/** The shop's sessions in `dataDir`, which several processes may share; `close` lets go of the file. */
-export function openSessions(dataDir: string): { readonly user: ShopSessions; readonly close: () => Promise<void> } {
-  const store = sqliteStore(join(dataDir, "sessions.db"));
+/** The shop's sessions, and what lets go of their store. */
+export interface OpenSessions {
+  readonly user: ShopSessions;
+  readonly close: () => Promise<void>;
+}
+
+/** The shop's sessions, which several processes may share. `before` puts something in front of the store, such as a cache. */
+export async function openSessions(
+  settings: Settings,
+  before: (store: SessionStore) => SessionStore = (store) => store,
+): Promise<OpenSessions> {
+  const { store, close } = await openStore(settings);
   const user = defineSession({
     name: "shop",
     schema,
-    store,
+    store: before(store),
+    // A cookie without Secure has to be asked for by name.
+    transport: cookie(settings.plainHttp ? { secure: false } : {}),
     // Optional with a store: then a forged token is turned away before the store is asked.
     keys: process.env["SESSION_KEYS"] || undefined,
     // The defaults, spelled out.
@@ -32,5 +43,5 @@ export function openSessions(dataDir: string): { readonly user: ShopSessions; re
     absoluteTimeout: "12h",
     renewalTimeout: "15m",
   });
-  return { user, close: async () => await store.close() };
+  return { user, close };
 }

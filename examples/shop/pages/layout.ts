@@ -12,13 +12,19 @@ export interface Page {
   readonly session?: SessionView;
 }
 
+/** Who answers, in words. */
+export interface House {
+  readonly server: string;
+  /** What the servers share. */
+  readonly store: string;
+}
+
 /** What the server adds. */
-export interface Frame {
-  readonly worker: number;
+export interface Frame extends House {
   readonly stylesheet: string;
 }
 
-export function document({ title, here, main, session }: Page, { worker, stylesheet }: Frame): string {
+export function document({ title, here, main, session }: Page, { stylesheet, ...house }: Frame): string {
   const page = html`<!doctype html>
     <html lang="en">
       <head>
@@ -38,7 +44,7 @@ export function document({ title, here, main, session }: Page, { worker, stylesh
           </div>
         </header>
         <main id="main" class="wrap">${session?.notices.map(notice)} ${main}</main>
-        ${footer(worker, session)}
+        ${footer(house, session)}
       </body>
     </html> `;
   return page.toString();
@@ -70,7 +76,7 @@ function notice(text: string): Html {
 }
 
 /** The coat check's own view of the visitor. Nothing in it is secret: the id is worth nothing without the cookie. */
-function footer(worker: number, session: SessionView | undefined): Html {
+function footer({ server, store }: House, session: SessionView | undefined): Html {
   return html`<footer class="wrap">
     <section class="stub" aria-label="Your session">
       <h2>Your ticket</h2>
@@ -82,12 +88,12 @@ function footer(worker: number, session: SessionView | undefined): Html {
         ${session?.ticket && clocks(session.ticket)}
         <div>
           <dt>Answered by</dt>
-          <dd>worker ${worker}</dd>
+          <dd>${server}</dd>
         </div>
       </dl>
     </section>
     <p class="small">
-      An example of <strong>coatcheck</strong>: two worker processes share one SQLite file. Nothing is sold here.
+      An example of <strong>coatcheck</strong>: several processes share ${store}. Nothing is sold here.
     </p>
   </footer>`;
 }
