@@ -1,5 +1,5 @@
-import { once } from "node:events";
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import type { Journal } from "./journal.ts";
 import { isReport, type Order } from "./messages.ts";
 import type { Meter } from "./meter.ts";
@@ -57,22 +57,25 @@ export function fleetServer(upstream: Upstream, context: FleetServerContext): Fl
 
   async function start(): Promise<void> {
     become("starting");
+    // A killed process may still be letting go of the port.
+    await gone(child);
     const settings = { SERVER_NAME: `server ${name}`, PORT: String(port), NODE_ENV: "development", NODE_OPTIONS: "" };
     const started = startScript(new URL("shop-server.ts", import.meta.url), { ...env, ...settings });
     child = started;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    started.on("message", (message) => {
-      if (!isReport(message)) return;
-      if (message.type === "failed") reject(new Error(`Server ${name}: ${message.why}`));
-      else if (message.type === "answered") meter.answered(name);
-      else if (message.type === "read") meter.read(name, message);
-      else [become("running"), resolve()];
+    await new Promise<void>((resolve, reject) => {
+      started.on("message", (message) => {
+        if (!isReport(message)) return;
+        if (message.type === "listening") resolve();
+        else if (message.type === "failed") reject(new Error(`Server ${name}: ${message.why}`));
+        else if (message.type === "answered") meter.answered(name);
+        else meter.read(name, message);
+      });
+      started.once("exit", (code, signal) => {
+        reject(new Error(`Server ${name} ended while it was starting.`));
+        if (child === started) lost(signal ?? `exit code ${code}`);
+      });
     });
-    started.once("exit", (code, signal) => {
-      if (child === started) lost(signal ?? `exit code ${code}`);
-      reject(new Error(`Server ${name} ended while it was starting.`));
-    });
-    return await promise;
+    become("running");
   }
 
   /** The process is gone: killed by a button, or by itself, which is told. */
@@ -128,11 +131,13 @@ export function fleetServer(upstream: Upstream, context: FleetServerContext): Fl
     act: (action) => void (actions().includes(action) && deeds[action]()),
     async stop() {
       stopping = true;
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, "exit");
       // Not SIGTERM: a server that is paused would not hear it. There is nothing to finish, the store is temporary.
-      child.kill("SIGKILL");
-      await gone;
+      child?.kill("SIGKILL");
+      await gone(child);
     },
   };
+}
+
+async function gone(child: ChildProcess | undefined): Promise<void> {
+  if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, "exit");
 }

@@ -73,15 +73,15 @@ export function startScript(file: URL, env: Readonly<Record<string, string>>): C
 
 function untilEnded(child: ChildProcess): Promise<void> {
   running.add(child);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const over = (): void => {
-    running.delete(child);
-    resolve();
-  };
-  child.once("exit", over);
-  // A program that could not even begin.
-  child.once("error", over);
-  return promise;
+  return new Promise((resolve) => {
+    const over = (): void => {
+      running.delete(child);
+      resolve();
+    };
+    child.once("exit", over);
+    // A program that could not even begin.
+    child.once("error", over);
+  });
 }
 
 async function end(child: ChildProcess, ended: Promise<void>): Promise<void> {

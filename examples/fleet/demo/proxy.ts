@@ -57,11 +57,7 @@ export function chooseProxy(wish: Options["proxy"]): ProxyKind {
 }
 
 /** Starts a proxy in front of the servers. `onNews` is told what it finds out about them. */
-export async function startProxy(
-  kind: ProxyKind,
-  plan: ProxyPlan,
-  onNews: (news: string) => void,
-): Promise<Program> {
+export async function startProxy(kind: ProxyKind, plan: ProxyPlan, onNews: (news: string) => void): Promise<Program> {
   const file = join(plan.directory, "proxy.conf");
   writeFileSync(file, kind.config(plan));
   const tell = (line: string): void => {

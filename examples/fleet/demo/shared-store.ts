@@ -20,7 +20,8 @@ export async function openSharedStore(wish: Options["store"], directory: string)
   const program = programPath("redis-server");
   if (program !== undefined) return await redis(program, directory);
   const missing = "redis-server is not installed";
-  if (wish === "redis") throw new Error(`STORE=redis, and ${missing}. Install it (apt install redis-server), or leave STORE out.`);
+  if (wish === "redis")
+    throw new Error(`STORE=redis, and ${missing}. Install it (apt install redis-server), or leave STORE out.`);
   return { ...sqlite(directory), missing };
 }
 
