@@ -54,13 +54,20 @@ function defineTests(): void {
     const context = await browser.newContext({ baseURL: demo.url, ...options });
     context.setDefaultTimeout(20_000);
     const page = await context.newPage();
-    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("console", (message) => {
+      // The shop's sign-in page is in a frame here, where a browser does not let it take the focus, and says so.
+      if (message.type() === "error" && !message.text().includes("autofocusing")) complaints.push(message.text());
+    });
     page.on("pageerror", (error) => complaints.push(String(error)));
     await page.goto("/");
     return page;
   }
 
   async function picture(page: Page, name: string): Promise<void> {
+    // A frame that was never seen is not painted.
+    await page.locator("iframe").scrollIntoViewIfNeeded();
+    await page.frameLocator("iframe").locator("h1").waitFor();
+    await page.evaluate("scrollTo(0, 0)");
     await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), `${name} fits`).toBe(true);
   }

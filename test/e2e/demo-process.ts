@@ -30,7 +30,7 @@ process.once("exit", () => {
 
 /** Starts the demo on free ports. */
 export async function startDemo(env: Readonly<Record<string, string>> = {}): Promise<DemoProcess> {
-  const { child, output, ended } = await launch(env);
+  const { child, output, ending } = await launch(env);
   await until(
     "the demo",
     async () => {
@@ -46,7 +46,7 @@ export async function startDemo(env: Readonly<Record<string, string>> = {}): Pro
     output,
     async stop(signal) {
       child.kill(signal);
-      return await ended();
+      return await ending;
     },
   };
 }
@@ -56,8 +56,8 @@ export async function demoEnding(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]
 ): Promise<DemoEnding> {
-  const { ended } = await launch(env, args);
-  return await ended();
+  const { ending } = await launch(env, args);
+  return await ending;
 }
 
 async function launch(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
@@ -80,11 +80,10 @@ async function launch(env: Readonly<Record<string, string>>, args: readonly stri
   const exited = once(child, "exit").finally(() => running.delete(child));
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => (text += part));
-  const ended = async (): Promise<DemoEnding> => {
-    await exited;
+  const ending = exited.then(async (): Promise<DemoEnding> => {
     const left = await readdir(directory);
     await rm(directory, { recursive: true, force: true });
     return { code: child.exitCode, output: text, left };
-  };
-  return { child, output: () => text, ended };
+  });
+  return { child, output: () => text, ending };
 }

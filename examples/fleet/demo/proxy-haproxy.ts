@@ -46,5 +46,5 @@ export function haproxyNews(line: string, upstreams: readonly Upstream[]): strin
   if (name === undefined) return undefined;
   if (said?.[2] === "UP") return `HAProxy sends requests to ${name} again.`;
   if (said?.[2] === "stopping") return `HAProxy sends nothing new to ${name}.`;
-  return `HAProxy leaves ${name} out (${(said?.[3] ?? "no answer").toLowerCase()}).`;
+  return `HAProxy leaves ${name} out: it ${said?.[3]?.includes("timeout") === true ? "does not answer" : "refuses connections"}.`;
 }

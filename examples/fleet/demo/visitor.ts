@@ -4,13 +4,19 @@ import { catalogue } from "../../shop/catalogue.ts";
 import { expectedCart, type Cart } from "./expected-cart.ts";
 import type { Tally } from "./tally.ts";
 
-/** A visitor's life: this many things to do, with a pause between them. */
-const STEPS = 50;
-const [SHORTEST_PAUSE, LONGEST_PAUSE] = [250, 750];
-/** All of it, however slow the servers are. */
-const PATIENCE_MS = 120_000;
-/** How long a confirmed change may stay unseen before it counts as lost, and a session that was signed out may still work. */
-const SETTLING_MS = 15_000;
+/** How a visitor lives. Times are in milliseconds. */
+export interface Pace {
+  /** So many things to do, with a pause of about this between them. */
+  readonly steps: number;
+  readonly pause: number;
+  /** How long a confirmed change may stay unseen before it is lost, and a session may still work after signing out. */
+  readonly settling: number;
+  /** All of it, however slow the servers are. */
+  readonly patience: number;
+}
+
+export const USUAL_PACE: Pace = { steps: 50, pause: 500, settling: 15_000, patience: 120_000 };
+
 const RETRY_MS = 200;
 
 const users = [
@@ -26,6 +32,7 @@ export interface Visit {
   readonly tally: Tally;
   /** Ends it early. */
   readonly signal: AbortSignal;
+  readonly pace: Pace;
   /** Called when the visitor is signed in. */
   readonly isIn: () => void;
 }
@@ -39,14 +46,15 @@ interface Answer {
  * Somebody who signs in, fills a cart, keeps looking at it, and signs out; who knows what must be in the cart and who must be
  * signed in. What is not so is counted in `tally`. Resolves when all is done, never rejects.
  */
-export async function visit(origin: string, { tally, signal, isIn }: Visit): Promise<void> {
+export async function visit(origin: string, { tally, signal, pace, isIn }: Visit): Promise<void> {
   tally.here++;
   tally.came++;
   try {
-    const one = visitor(origin, tally, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]));
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(pace.patience)]);
+    const one = visitor(origin, { tally, signal: patience, settling: pace.settling });
     await one.signIn();
     isIn();
-    await life(one);
+    await life(one, pace);
     tally.left++;
   } catch (error) {
     if (!(error instanceof Leaving) && !signal.aborted) tally.gaveUp++;
@@ -57,9 +65,9 @@ export async function visit(origin: string, { tally, signal, isIn }: Visit): Pro
 
 type Visitor = ReturnType<typeof visitor>;
 
-async function life({ add, look, signOut, pause }: Visitor): Promise<void> {
-  for (let step = 0; step < STEPS; step++) {
-    await pause(SHORTEST_PAUSE + Math.random() * (LONGEST_PAUSE - SHORTEST_PAUSE));
+async function life({ add, look, signOut, pause }: Visitor, pace: Pace): Promise<void> {
+  for (let step = 0; step < pace.steps; step++) {
+    await pause(pace.pause * (0.5 + Math.random()));
     const dice = Math.random();
     if (dice < 0.2) await add();
     // Two tabs at once: two servers change one session.
@@ -70,7 +78,7 @@ async function life({ add, look, signOut, pause }: Visitor): Promise<void> {
   await signOut();
 }
 
-function visitor(origin: string, tally: Tally, signal: AbortSignal) {
+function visitor(origin: string, { tally, signal, settling }: Omit<Visit, "pace" | "isIn"> & Pick<Pace, "settling">) {
   const agent = sessionAgent(origin);
   const cart = expectedCart();
   const user = users[Math.floor(Math.random() * users.length)] ?? users[0];
@@ -140,7 +148,7 @@ function visitor(origin: string, tally: Tally, signal: AbortSignal) {
 
   /** Something is missing: a copy that is behind, or is it lost? */
   async function lookAgain(): Promise<void> {
-    const end = Date.now() + SETTLING_MS;
+    const end = Date.now() + settling;
     for (;;) {
       await mustBeSignedIn();
       const now = cartOf(await read("/cart"));
@@ -162,7 +170,7 @@ function visitor(origin: string, tally: Tally, signal: AbortSignal) {
     while (await isSignedIn(thief)) {
       const after = performance.now() - since;
       tally.longestAfterSignOut = Math.max(tally.longestAfterSignOut, after);
-      if (after > SETTLING_MS) return void tally.undead++;
+      if (after > settling) return void tally.undead++;
       await pause(RETRY_MS / 10);
     }
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Journal } from "./journal.ts";
 import { newTally, type Tally } from "./tally.ts";
-import { visit } from "./visitor.ts";
+import { USUAL_PACE, visit } from "./visitor.ts";
 
 /** The simulated visitors. */
 export interface Visitors {
@@ -28,7 +28,7 @@ export function createVisitors(origin: string, journal: Journal): Visitors {
       // One at a time through the door: a password costs a fifth of a second of a core, and servers with more of that to do than
       // the proxy's patience allows would get nothing done at all.
       await new Promise<void>((isIn) => {
-        void visit(origin, { tally, signal: end.signal, isIn }).then(leave).then(isIn);
+        void visit(origin, { tally, signal: end.signal, pace: USUAL_PACE, isIn }).then(leave).then(isIn);
       });
       await sleep(APART_MS);
     }

@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const SECONDS = 60;
 const HEIGHT = 168;
+/** Of a mark. */
+const RADIUS = 8;
 /** Room for the numbers and the times. */
 const EDGE = { left: 56, right: 8, top: 10, bottom: 24 };
 
@@ -54,7 +56,7 @@ function startFrame(svg, most, words) {
   const width = svg.clientWidth || 320;
   svg.replaceChildren();
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  const step = niceStep(most / 3);
+  const step = niceStep(most / 4);
   const top = Math.ceil(most / step) * step;
   const bottom = HEIGHT - EDGE.bottom;
   const y = (value) => bottom - (value / top) * (bottom - EDGE.top);
@@ -63,7 +65,7 @@ function startFrame(svg, most, words) {
     add(svg, "text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, words(value));
   }
   const inner = (width - EDGE.left - EDGE.right) / SECONDS;
-  for (const back of [60, 45, 30, 15, 0]) {
+  for (const back of inner < 8 ? [60, 30, 0] : [60, 45, 30, 15, 0]) {
     const anchor = back === 60 ? "start" : back === 0 ? "end" : "middle";
     const x = EDGE.left + (SECONDS - back) * inner;
     add(svg, "text", { x, y: HEIGHT - 6, "text-anchor": anchor }, back === 0 ? "now" : `−${back} s`);
@@ -94,14 +96,19 @@ function hint({ svg, bottom, inner }, { x }, words) {
 
 function drawMarks({ svg, bottom, inner }, seconds, marks) {
   const first = seconds[0]?.at ?? 0;
+  // One below the other where they would cover each other.
+  const taken = [];
   for (const { at, server, tone } of marks) {
     const place = at / 1000 - first;
     if (place < 0 || place > SECONDS) continue;
     const x = EDGE.left + place * inner;
+    const row = taken.filter((other) => x - other < 2 * RADIUS + 1).length;
+    taken.push(x);
+    const y = EDGE.top + 4 + row * (2 * RADIUS + 2);
     const mark = add(svg, "g", { class: "mark", "data-server": server, "data-tone": tone });
-    add(mark, "line", { x1: x, x2: x, y1: EDGE.top + 8, y2: bottom });
-    add(mark, "circle", { cx: x, cy: EDGE.top + 4, r: 8 });
-    add(mark, "text", { x, y: EDGE.top + 8, "text-anchor": "middle" }, server);
+    add(mark, "line", { x1: x, x2: x, y1: y + RADIUS, y2: bottom });
+    add(mark, "circle", { cx: x, cy: y, r: RADIUS });
+    add(mark, "text", { x, y: y + 4, "text-anchor": "middle" }, server);
   }
 }
 

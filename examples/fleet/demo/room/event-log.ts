@@ -12,8 +12,8 @@ export function eventLog(entries: readonly Entry[]): Html {
 }
 
 function row({ id, at, text, tone }: Entry): Html {
-  const iso = new Date(at).toISOString();
+  const when = new Date(at);
   return html`<li data-id="${id}" data-tone="${tone}">
-    <time datetime="${iso}">${iso.slice(11, 19)}</time> <span>${text}</span>
+    <time datetime="${when.toISOString()}">${when.toTimeString().slice(0, 8)}</time> <span>${text}</span>
   </li>`;
 }

@@ -52,7 +52,7 @@ function verdict(tally: Readonly<Tally>): Html {
       <form class="actions" method="post" action="/visitors">
         <button id="send">Send 20 visitors</button>
         <p class="small">
-          <output id="here">${tally.here}</output> in the shop, ${figure("left", tally.left)} have left
+          <output id="here">${tally.here}</output> in the shop, <span data-tally="left">${tally.left}</span> have left
         </p>
       </form>
     </div>
@@ -60,29 +60,43 @@ function verdict(tally: Readonly<Tally>): Html {
       ${proof("Visitors signed out by accident", "signedOut", tally)} ${proof("Updates lost", "lost", tally)}
     </dl>
     <dl class="stub">
-      ${small("Applied twice", "doubled", tally)} ${small("Back after sign-out", "undead", tally)}
+      ${small("Applied twice", "doubled", tally)} ${small("Undone sign-outs", "undead", tally)}
+      ${small("Longest after sign-out", "longestAfterSignOut", tally, " ms")} ${small("Read late", "stale", tally)}
       ${small("Errors seen", "errors", tally)} ${small("Changes in doubt", "inDoubt", tally)}
-      ${small("Read late", "stale", tally)} ${small("Gave up", "gaveUp", tally)}
+      ${small("Gave up", "gaveUp", tally)}
     </dl>
+    ${whatIsCounted()}
   </section>`;
-}
-
-function figure(name: keyof Tally, value: number): Html {
-  return html`<span data-tally="${name}">${value}</span>`;
 }
 
 function proof(words: string, name: keyof Tally, tally: Readonly<Tally>): Html {
   return html`<div class="panel" ${tally[name] > 0 && html`data-bad`}>
     <dt>${words}</dt>
-    <dd>${figure(name, tally[name])}</dd>
+    <dd><span data-tally="${name}">${tally[name]}</span></dd>
   </div>`;
 }
 
-function small(words: string, name: keyof Tally, tally: Readonly<Tally>): Html {
+function small(words: string, name: keyof Tally, tally: Readonly<Tally>, unit: string = ""): Html {
   return html`<div>
     <dt>${words}</dt>
-    <dd>${figure(name, tally[name])}</dd>
+    <dd><span data-tally="${name}">${Math.ceil(tally[name])}${unit}</span></dd>
   </div>`;
+}
+
+function whatIsCounted(): Html {
+  return html`<details class="small">
+    <summary>What is counted, and how</summary>
+    <p>
+      Each visitor signs in, puts things into the cart, sometimes in two tabs at once, and looks again and again whether
+      it is still signed in and whether everything is there that was confirmed. A piece that is missing for 15 seconds
+      is lost; one that is back sooner was read late. In the end it signs out and tries its old cookie.
+    </p>
+    <p>
+      A server that is killed or paused takes requests along. One that only reads is asked again by the proxy. One that
+      changes something is not, for it may have been done: the visitor sees an error, and that change is in doubt, made
+      or not.
+    </p>
+  </details>`;
 }
 
 const ACTIONS: readonly { readonly action: ServerAction; readonly words: string; readonly says: string }[] = [

@@ -48,7 +48,7 @@ function showFigures({ servers, tally }) {
   for (const server of servers) showServer(server);
   for (const place of document.querySelectorAll("[data-tally]")) {
     const value = tally[place.dataset.tally];
-    setText(place, String(value));
+    setText(place, place.dataset.tally === "longestAfterSignOut" ? duration(value) : String(value));
     place.closest(".proof > div")?.toggleAttribute("data-bad", value > 0);
   }
   setText(document.querySelector("#here"), String(tally.here));
@@ -73,7 +73,7 @@ function showEntry({ id, at, text, tone }) {
   row.dataset.tone = tone;
   const time = document.createElement("time");
   time.dateTime = new Date(at).toISOString();
-  time.textContent = time.dateTime.slice(11, 19);
+  time.textContent = new Date(at).toTimeString().slice(0, 8);
   const said = document.createElement("span");
   said.textContent = text;
   row.append(time, " ", said);
