@@ -64,11 +64,15 @@ function defineTests(): void {
   }
 
   async function picture(page: Page, name: string): Promise<void> {
-    // A frame that was never seen is not painted.
-    await page.locator("iframe").scrollIntoViewIfNeeded();
-    await page.frameLocator("iframe").locator("h1").waitFor();
-    await page.evaluate("scrollTo(0, 0)");
-    await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+    const before = page.viewportSize() ?? DESKTOP.viewport;
+    // A frame that is out of sight is not painted.
+    const height = Number(await page.evaluate("document.documentElement.scrollHeight"));
+    await page.setViewportSize({ ...before, height });
+    const shop = page.frameLocator("iframe").locator("h1");
+    await shop.waitFor();
+    await shop.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))");
+    await page.screenshot({ path: join(screenshots, `${name}.png`) });
+    await page.setViewportSize(before);
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), `${name} fits`).toBe(true);
   }
 
