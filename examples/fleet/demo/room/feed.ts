@@ -24,7 +24,7 @@ export function createFeed(context: RoomContext): Feed {
   const timer = setInterval(() => {
     if (followers.size > 0) told(event("seconds", meter.seconds().slice(-LATE)) + figures());
   }, EVERY_MS);
-  journal.listen((entry) => told(event("entries", [entry])));
+  journal.listen((entry) => told(event("entries", [entry]) + figures()));
 
   return {
     follow(req, res) {

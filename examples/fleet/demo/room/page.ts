@@ -52,7 +52,7 @@ function verdict(tally: Readonly<Tally>): Html {
       <form class="actions" method="post" action="/visitors">
         <button id="send">Send 20 visitors</button>
         <p class="small">
-          <output id="here">${tally.here}</output> in the shop, <span data-tally="left">${tally.left}</span> have left
+          <span id="here">${tally.here}</span> in the shop, <span data-tally="left">${tally.left}</span> have left
         </p>
       </form>
     </div>
