@@ -15,7 +15,7 @@ export interface Pace {
   readonly patience: number;
 }
 
-export const USUAL_PACE: Pace = { steps: 50, pause: 500, settling: 15_000, patience: 120_000 };
+export const USUAL_PACE: Pace = { steps: 36, pause: 700, settling: 15_000, patience: 120_000 };
 
 const RETRY_MS = 200;
 
