@@ -24,7 +24,8 @@ async function openRedis(url: string): Promise<OpenStore> {
   // Without a listener a Redis that goes away would end the process; the requests that need it are told by the store.
   client.on("error", (error: Error) => console.error(`Redis: ${error.message}`));
   await client.connect();
-  const store = redisStore(client);
+  // So that a server may keep copies: the fleet's do.
+  const store = redisStore(client, { watch: true });
   return {
     store,
     async close() {

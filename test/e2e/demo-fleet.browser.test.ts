@@ -123,6 +123,7 @@ function defineTests(): void {
       expect(Object.fromEntries(figures)).toEqual({ signedOut: 0, lost: 0, doubled: 0, undead: 0, gaveUp: 0 });
       expect(await log.textContent()).toContain("Signed out by accident: 0. Updates lost: 0.");
       expect(await page.locator("#requests rect[data-server]").count()).toBeGreaterThan(10);
+      expect(await page.locator("#ages rect.oldest").count(), "copies were served").toBeGreaterThan(10);
       expect(await page.locator("#requests").getAttribute("aria-label")).toContain("In the last second: a ");
       await page.context().close();
     },
