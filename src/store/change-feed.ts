@@ -71,6 +71,7 @@ export function changeFeed(options: ChangeFeedOptions): ChangeFeed {
         else if (line?.isUp() === true) missed(watchers);
       },
       restored: () => watchers.forEach(({ restored }) => restored()),
+      current: (askedAt) => watchers.forEach(({ current }) => current(askedAt)),
       lost: () => watchers.forEach(({ lost }) => lost()),
     });
   const leave = (watcher: Watcher): void => {
@@ -101,7 +102,12 @@ function watcherOf(listener: Listener, gaps: WatchGaps): Watcher {
     isTold = to;
     gaps[say]?.();
   };
-  return { listener, restored: () => turn(true, "restored"), lost: () => turn(false, "lost") };
+  return {
+    listener,
+    restored: () => turn(true, "restored"),
+    lost: () => turn(false, "lost"),
+    current: (askedAt) => isTold && gaps.current?.(askedAt),
+  };
 }
 
 /** Something has changed, and nobody knows what. */
@@ -114,6 +120,7 @@ function missed(watchers: ReadonlySet<Watcher>): void {
 
 interface LineEvents extends FeedListener {
   restored(): void;
+  current(askedAt: number): void;
 }
 
 interface Line {
@@ -150,6 +157,7 @@ function keepLine({ connect: open, clock }: ChangeFeedOptions, events: LineEvent
   const check = async (own: number): Promise<void> => {
     cancel();
     cancel = clock.after(PING, () => void (own === attempt && fail()));
+    const askedAt = clock.now();
     await connection?.ping();
     if (own !== attempt) return;
     cancel();
@@ -157,6 +165,7 @@ function keepLine({ connect: open, clock }: ChangeFeedOptions, events: LineEvent
     const wasUp = isUp;
     isUp = true;
     if (!wasUp) events.restored();
+    events.current(askedAt);
     cancel = clock.after(PING, () => void check(own).catch(() => void (own === attempt && fail())));
   };
   const hangUp = (isBroken: boolean): void => {

@@ -72,7 +72,7 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
     void breakAtDisconnect(status, broken);
     if (!stop.aborted) {
       gaps.restored?.();
-      await checked(nats, progress, broken);
+      await checked(nats, progress, broken, gaps);
       if (!stop.aborted) gaps.lost?.();
     }
   } finally {
@@ -104,15 +104,18 @@ async function checked(
   nats: NatsConnection,
   progress: { readonly seen: number },
   broken: AbortController,
+  gaps: WatchGaps,
 ): Promise<void> {
   let expected = 0;
   for (;;) {
     await pause(ASK_EVERY, broken.signal);
     if (broken.signal.aborted) return;
     try {
+      const askedAt = systemClock.now();
       const next = await nats.next(`${RECORDS}>`, progress.seen + 1, { signal: patience() });
       if (progress.seen < expected) return broken.abort();
       expected = next?.sequence ?? 0;
+      if (expected === 0 && !broken.signal.aborted) gaps.current?.(askedAt);
     } catch {
       // Not knowing is as good as knowing that something is missing.
       broken.abort();

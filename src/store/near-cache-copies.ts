@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { boundedCache } from "../internal/bounded-cache.ts";
+import { boundedCache, type BoundedCache } from "../internal/bounded-cache.ts";
 import type { StoredRecord } from "./store.ts";
 
 /** A copy, and when the store was asked for it, in milliseconds since the epoch. */
@@ -18,78 +18,121 @@ export interface Fill {
   told: { readonly version: string | undefined } | undefined;
 }
 
-/** See {@link copies}. */
-export interface Copies {
-  /** A copy that may be served at `now`; undefined when there is none. */
-  servable(key: string, now: number): Copy | undefined;
-  /** To be called before the store is asked, or told to write. */
-  begin(key: string): Fill;
-  /** What came of it becomes a copy, unless another version was told of meanwhile. */
-  end(key: string, fill: Fill, copy: Copy | undefined): void;
-  /** The same after a write of this process, of which others may have been told before; undefined: nobody knows what is there. */
-  wrote(key: string, fill: Fill, copy: Copy | undefined): void;
-  /** The record has changed; a copy of the version that it has now may stay. False when nothing was known of it. */
-  changed(key: string, version?: string): boolean;
-  /** Nothing that was copied, or is on its way, is to be served. */
-  forget(): void;
-  count(): number;
-}
-
 /** Of records above it, in characters, no copies are kept: a few would take the memory of many. */
 const LONGEST = 65_536;
 
-/** Copies of at most `most` records, none served longer than `maxAge` milliseconds after the store was asked for it. */
-export function copies(most: number, maxAge: number): Copies {
-  const kept = boundedCache<string, Copy>(most);
+/** Copies of at most `most` records, none served when it was not known to be right for `maxAge` milliseconds. */
+export class Copies {
+  readonly #kept: BoundedCache<string, Copy>;
+  readonly #maxAge: number;
   /** Of each record the latest answer that is under way: what comes of those before it is not kept. */
-  const fills = new Map<string, Fill>();
+  readonly #fills = new Map<string, Fill>();
+  /** What was changed since `gather`. */
+  #gathered: Set<string> | undefined;
+  #currentAt = -Infinity;
 
-  function end(key: string, fill: Fill, copy: Copy | undefined): void {
-    if (fills.get(key) !== fill) return;
-    fills.delete(key);
-    const isLatest = fill.told === undefined || fill.told.version === copy?.record.version;
-    if (copy === undefined || !isLatest || copy.record.value.length > LONGEST) kept.delete(key);
-    else kept.set(key, { ...copy, record: frozen(copy.record) });
+  constructor(most: number, maxAge: number) {
+    this.#kept = boundedCache(most);
+    this.#maxAge = maxAge;
   }
 
-  return {
-    servable(key, now) {
-      const copy = kept.get(key);
-      if (copy === undefined) return undefined;
-      const age = now - copy.askedAt;
-      // A clock that was set back makes ages that say nothing.
-      if (age >= 0 && age < maxAge && copy.record.expiresAt > now) return copy;
-      kept.delete(key);
-      return undefined;
-    },
-    begin(key) {
-      const fill: Fill = { told: undefined };
-      fills.set(key, fill);
-      return fill;
-    },
-    end,
-    wrote(key, fill, copy) {
-      const other = fills.get(key);
-      if (other !== undefined && other !== fill) other.told ??= { version: copy?.record.version };
-      kept.delete(key);
-      end(key, fill, copy);
-    },
-    changed(key, version) {
-      const copy = kept.get(key);
-      const fill = fills.get(key);
-      // What is under way may have been asked for before the change: its version will tell.
-      if (fill !== undefined) fill.told = { version };
-      if (copy !== undefined && (version === undefined || copy.record.version !== version)) kept.delete(key);
-      return copy !== undefined || fill !== undefined;
-    },
-    forget() {
-      kept.clear();
-      fills.clear();
-    },
-    count: () => kept.count(),
-  };
-}
+  /** A copy that may be served at `now`; undefined when there is none. */
+  servable(key: string, now: number): Copy | undefined {
+    const copy = this.#kept.get(key);
+    if (copy === undefined) return undefined;
+    const age = this.age(copy, now);
+    // A clock that was set back makes ages that say nothing.
+    if (age >= 0 && age < this.#maxAge && copy.record.expiresAt > now) return copy;
+    this.#kept.delete(key);
+    return undefined;
+  }
 
-function frozen(record: StoredRecord): StoredRecord {
-  return Object.isFrozen(record) ? record : Object.freeze({ ...record });
+  /** For how long nobody has known whether a copy is still right, in milliseconds. */
+  age({ askedAt }: Copy, now: number): number {
+    return now - Math.max(askedAt, this.#currentAt);
+  }
+
+  /** To be called before the store is asked, or told to write. */
+  begin(key: string): Fill {
+    const fill: Fill = { told: undefined };
+    this.#fills.set(key, fill);
+    return fill;
+  }
+
+  /** What came of it becomes a copy, unless another version was told of meanwhile. */
+  end(key: string, fill: Fill, copy: Copy | undefined): void {
+    if (this.#fills.get(key) !== fill) return;
+    this.#fills.delete(key);
+    const isLatest = fill.told === undefined || fill.told.version === copy?.record.version;
+    if (copy === undefined || !isLatest) this.#kept.delete(key);
+    else this.#put(key, copy);
+  }
+
+  /** This process has written, of which the news may have come before. Without a version nobody knows what is there. */
+  wrote(key: string, version: string | undefined): void {
+    const fill = this.#fills.get(key);
+    if (fill !== undefined) fill.told ??= { version };
+    if (version === undefined || this.#kept.get(key)?.record.version !== version) this.#kept.delete(key);
+  }
+
+  /** This process has moved the end; without one nobody knows to where. */
+  touched(key: string, expiresAt: number | undefined): void {
+    const fill = this.#fills.get(key);
+    if (fill !== undefined) fill.told ??= { version: undefined };
+    if (expiresAt === undefined || (this.#kept.get(key)?.record.expiresAt ?? 0) < expiresAt) this.#kept.delete(key);
+  }
+
+  /** The record has changed; a copy of the version that it has now may stay. False when nothing was known of it. */
+  changed(key: string, version?: string): boolean {
+    this.#gathered?.add(key);
+    const copy = this.#kept.get(key);
+    const fill = this.#fills.get(key);
+    // What is under way may have been asked for before the change: its version will tell.
+    if (fill !== undefined) fill.told = { version };
+    if (copy !== undefined && (version === undefined || copy.record.version !== version)) this.#kept.delete(key);
+    return copy !== undefined || fill !== undefined;
+  }
+
+  /** The news have brought the record itself, which is newer than whatever was asked for before. */
+  brought(key: string, copy: Copy): void {
+    this.#gathered?.add(key);
+    this.#fills.delete(key);
+    this.#put(key, copy);
+  }
+
+  /** From now on, until `settle`, what is changed is remembered: so that `offer` knows what is older than that. */
+  gather(): void {
+    this.#gathered = new Set();
+  }
+
+  /** A record that the store was asked for since `gather` becomes a copy, unless something newer is known. */
+  offer(key: string, copy: Copy): void {
+    if (this.#gathered?.has(key) === false && this.#kept.get(key) === undefined) this.#put(key, copy);
+  }
+
+  settle(): void {
+    this.#gathered = undefined;
+  }
+
+  /** All news of what was done before have come: at that moment every copy was right. */
+  current(at: number): void {
+    this.#currentAt = at;
+  }
+
+  /** Nothing that was copied, or is on its way, is to be served. */
+  forget(): void {
+    this.#kept.clear();
+    this.#fills.clear();
+    this.#gathered = undefined;
+    this.#currentAt = -Infinity;
+  }
+
+  count(): number {
+    return this.#kept.count();
+  }
+
+  #put(key: string, { record, askedAt }: Copy): void {
+    if (record.value.length > LONGEST) this.#kept.delete(key);
+    else this.#kept.set(key, { record: Object.isFrozen(record) ? record : Object.freeze({ ...record }), askedAt });
+  }
 }

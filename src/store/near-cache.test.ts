@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { MaybePromise } from "../internal/maybe-promise.ts";
+import { fakeClock } from "../testing/fake-clock.ts";
 import { storeCases } from "../testing/store-cases.ts";
 import { memoryStore } from "./memory.ts";
 import { nearCache, type NearCache, type NearCacheOptions } from "./near-cache.ts";
@@ -65,6 +66,16 @@ class Shared {
     for (const { listener } of this.watchers) listener(key, version === undefined ? {} : { version });
   }
 
+  /** The news bring what is there now. */
+  bring(key: string): void {
+    const found = this.truth.read(key, call) as StoredRecord | undefined;
+    for (const { listener } of this.watchers) listener(key, found && { version: found.version, record: found });
+  }
+
+  current(at: number): void {
+    for (const { gaps } of this.watchers) gaps.current?.(at);
+  }
+
   /** Another process writes. */
   elsewhere(key: string, version: string): void {
     const before = this.truth.read(key, call) as StoredRecord | undefined;
@@ -100,7 +111,15 @@ describe("reading", () => {
     shared.elsewhere("k", "1");
     for (let i = 0; i < 5; i++) expect(await versionIn(near)).toBe("1");
     expect(shared.reads).toBe(1);
-    expect(near.stats()).toEqual({ sessions: 1, hits: 4, misses: 1, invalidations: 0, flushes: 1, live: true });
+    expect(near.stats()).toEqual({
+      sessions: 1,
+      hits: 4,
+      misses: 1,
+      invalidations: 0,
+      flushes: 1,
+      live: true,
+      complete: false,
+    });
   });
 
   test("gives the same frozen object again, so that what was made of it can be remembered", async () => {
@@ -481,6 +500,144 @@ describe("writing", () => {
   });
 });
 
+describe("a replica", () => {
+  const replicaOf = (shared: Shared, options: NearCacheOptions = {}): NearCache =>
+    nearCache(shared.store, { replica: true, clock: fakeClock(NOW), ...options });
+  const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+  test("has a copy of every session before anybody reads one, and is kept up to date by the news", async () => {
+    const shared = new Shared();
+    for (let i = 0; i < 1_200; i++) shared.elsewhere(`k${i}`, "1");
+    const near = replicaOf(shared);
+    expect(near.stats()).toMatchObject({ live: false, complete: false, sessions: 0 });
+    shared.restored();
+    await vi.waitUntil(() => near.stats().complete);
+    expect(near.stats().sessions).toBe(1_200);
+    shared.elsewhere("k7", "2");
+    shared.bring("k7");
+    shared.elsewhere("new", "1");
+    shared.bring("new");
+    expect(await versionIn(near, "k7")).toBe("2");
+    expect(await versionIn(near, "new")).toBe("1");
+    expect(await versionIn(near, "k8")).toBe("1");
+    shared.truth.delete("k8", call);
+    shared.bring("k8");
+    expect(shared.reads).toBe(0);
+    expect(await versionIn(near, "k8")).toBeUndefined();
+  });
+
+  test("what the news bring while all are being copied is not overwritten by an older page", async () => {
+    const shared = new Shared();
+    shared.elsewhere("k", "1");
+    shared.elsewhere("l", "1");
+    let turn = (): void => {};
+    const { list } = shared.store;
+    const slow: SessionStore = {
+      ...shared.store,
+      async list(prefix, page, options) {
+        const found = await list!(prefix, page, options);
+        await new Promise<void>((resolve) => (turn = resolve));
+        return found;
+      },
+    };
+    const near = nearCache(slow, { replica: true, clock: fakeClock(NOW) });
+    shared.restored();
+    await settled();
+    shared.elsewhere("k", "2");
+    shared.bring("k");
+    shared.truth.delete("l", call);
+    shared.bring("l");
+    turn();
+    await vi.waitUntil(() => near.stats().complete);
+    expect(await versionIn(near, "k")).toBe("2");
+    expect(await versionIn(near, "l")).toBeUndefined();
+  });
+
+  test("a copy is as good as the last proof that all news have come, and no longer than maxAge after it", async () => {
+    const shared = new Shared();
+    shared.elsewhere("k", "1");
+    const near = replicaOf(shared, { maxAge: "10s" });
+    shared.restored();
+    await vi.waitUntil(() => near.stats().complete);
+    for (let at = NOW; at <= NOW + 60_000; at += 4_000) {
+      shared.current(at);
+      expect(await versionIn(near, "k", at + 3_000)).toBe("1");
+    }
+    expect(shared.reads).toBe(0);
+    expect(await versionIn(near, "k", NOW + 69_999)).toBe("1");
+    expect(shared.reads).toBe(0);
+    expect(await versionIn(near, "k", NOW + 70_000)).toBe("1");
+    expect(shared.reads).toBe(1);
+  });
+
+  test("without a replica the age counts from the reading, whatever the store can prove", async () => {
+    const shared = new Shared();
+    const near = shared.near({ maxAge: "10s" });
+    shared.elsewhere("k", "1");
+    await versionIn(near);
+    shared.current(NOW + 9_000);
+    await versionIn(near, "k", NOW + 10_000);
+    expect(shared.reads).toBe(2);
+  });
+
+  test("is made anew when the news were lost, and nothing of the old one is served", async () => {
+    const shared = new Shared();
+    shared.elsewhere("k", "1");
+    const near = replicaOf(shared);
+    shared.restored();
+    await vi.waitUntil(() => near.stats().complete);
+    shared.lost();
+    expect(near.stats()).toMatchObject({ live: false, complete: false, sessions: 0 });
+    shared.elsewhere("k", "2");
+    expect(await versionIn(near)).toBe("2");
+    shared.restored();
+    await vi.waitUntil(() => near.stats().complete);
+    shared.reads = 0;
+    expect(await versionIn(near)).toBe("2");
+    expect(shared.reads).toBe(0);
+  });
+
+  test("tries again when the store does not list, and reads one by one meanwhile", async () => {
+    const shared = new Shared();
+    shared.elsewhere("k", "1");
+    const clock = fakeClock(NOW);
+    let fails = true;
+    const { list } = shared.store;
+    const near = nearCache(
+      { ...shared.store, list: (...args) => (fails ? Promise.reject(new Error("away")) : list!(...args)) },
+      { replica: true, clock },
+    );
+    shared.restored();
+    await settled();
+    expect(near.stats()).toMatchObject({ live: true, complete: false });
+    expect(await versionIn(near)).toBe("1");
+    fails = false;
+    await clock.advanceAsync(1_000);
+    await vi.waitUntil(() => near.stats().complete);
+    await near.close();
+    expect(clock.waiting).toBe(0);
+  });
+
+  test("keeps the copy that the news have brought of its own write", async () => {
+    const shared = new Shared();
+    const near = replicaOf(shared);
+    shared.restored();
+    await vi.waitUntil(() => near.stats().complete);
+    shared.elsewhere("k", "1");
+    shared.bring("k");
+    shared.held = [];
+    const updating = near.update("k", record("2"), { ...record("1"), revision: 7 }, call);
+    shared.bring("k");
+    await shared.release();
+    await updating;
+    await near.touch("k", NOW + 7_200_000, call);
+    shared.bring("k");
+    expect(await versionIn(near)).toBe("2");
+    expect(((await near.read("k", call)) as StoredRecord).expiresAt).toBe(NOW + 7_200_000);
+    expect(shared.reads).toBe(0);
+  });
+});
+
 describe("whatever the order in which answers and news arrive", () => {
   type Step =
     | { readonly kind: "elsewhere" | "delete" | "read" | "fresh" | "write" | "tell" | "lose" | "restore" }
@@ -590,6 +747,16 @@ describe("what it refuses, by name", () => {
     ["what is no store", () => nearCache({} as never), /expected a session store/],
     ["no store", () => nearCache(undefined as never), /expected a session store/],
     ["an age of nothing", () => nearCache(new Shared().store, { maxAge: 0 }), /^maxAge must be/],
+    [
+      "a replica of what cannot list",
+      () => nearCache({ ...new Shared().store, list: undefined } as never, { replica: true }),
+      /^replica: sharedStore cannot list/,
+    ],
+    [
+      "a replica in a sole process",
+      () => nearCache(new Shared().store, { replica: true, soleProcess: true }),
+      /^replica: a sole process/,
+    ],
     ["half a session", () => nearCache(new Shared().store, { maxSessions: 0.5 }), /^maxSessions: /],
     ["a listener that is none", () => nearCache(new Shared().store, { onRead: 1 as never }), /^onRead: /],
     ["a misspelt option", () => nearCache(new Shared().store, { maxage: 1 } as never), /^maxage is not an option/],

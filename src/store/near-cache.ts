@@ -3,18 +3,21 @@
  *
  * @module
  */
+import { type Clock, systemClock } from "../internal/clock.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
 import { isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import { checkNames } from "../internal/option-names.ts";
-import { type Copies, copies } from "./near-cache-copies.ts";
+import { Copies } from "./near-cache-copies.ts";
+import { replica } from "./near-cache-replica.ts";
+import { checkStore, others } from "./near-cache-store.ts";
 import { flag, optionalFunction, positiveInteger } from "./option-check.ts";
-import type { SessionStore, StoreCall, StoredRecord } from "./store.ts";
+import type { SessionStore, StoreCall, StoreChange, StoredRecord } from "./store.ts";
 
 /** One read of a session, as {@link NearCacheOptions.onRead} is told of it. */
 export interface NearCacheRead {
   /** Whether a copy was served; otherwise the store was asked. */
   readonly hit: boolean;
-  /** How long before the store was asked for what was served, in milliseconds; 0 without a hit. */
+  /** How long ago what was served was known to be right, in milliseconds; 0 without a hit. */
   readonly age: number;
 }
 
@@ -33,8 +36,17 @@ export interface NearCacheOptions {
    * store without `watch`; refused in a worker of `node:cluster` or PM2. Default false.
    */
   readonly soleProcess?: boolean | undefined;
+  /**
+   * Keeps copies of all sessions, and not only of those that were read here: they are fetched when the store begins to tell of
+   * changes, and what it tells of replaces them. Then a copy is as good as the last proof that all news have come, which the
+   * store gives every few seconds, and a read asks nobody. Needs a store that lists and whose news carry the records:
+   * `natsStore`. `maxSessions` has to be twice as many as there are, at least. Default false.
+   */
+  readonly replica?: boolean | undefined;
   /** Told of every read. Must not throw. */
   readonly onRead?: ((read: NearCacheRead) => void) | undefined;
+  /** For tests: where time comes from. The same as that of the definition. Default: the clock of the machine. */
+  readonly clock?: Clock | undefined;
 }
 
 /** What a near cache has done since it was made. */
@@ -49,6 +61,8 @@ export interface NearCacheStats {
   readonly flushes: number;
   /** Whether changes are told of, so that copies are made. */
   readonly live: boolean;
+  /** Of a replica, whether all sessions were copied since the news began. */
+  readonly complete: boolean;
 }
 
 /** A {@link SessionStore} that reads from copies. */
@@ -58,13 +72,13 @@ export type NearCache = SessionStore & {
   close(): MaybePromise<void>;
 };
 
-const OPTIONS = ["maxSessions", "maxAge", "soleProcess", "onRead"] as const;
+const OPTIONS = ["maxSessions", "maxAge", "replica", "soleProcess", "onRead", "clock"] as const;
 
 /**
  * Keeps copies of sessions in the memory of this process, so that reading one again asks nobody. Writes go to the store
  * first. What other processes change, the store tells (`watch`), and the copy is dropped within milliseconds.
  *
- * What holds: no copy is served longer than `maxAge` after the store was asked for it, whatever happens. While the store
+ * What holds: no copy is served that was not known to be right within the last `maxAge`, whatever happens. While the store
  * cannot tell of changes none is made, and when that begins all are dropped. A refusal that a copy led to is never final: the
  * store is asked (P7). An update that was computed on an old copy meets its `conflict` as ever, and nothing is lost. What a
  * visitor did through another process it sees here at once, where a cookie can travel beside its token. Where even
@@ -84,27 +98,34 @@ const OPTIONS = ["maxSessions", "maxAge", "soleProcess", "onRead"] as const;
  */
 export function nearCache(store: SessionStore, options: NearCacheOptions = {}): NearCache {
   checkNames("nearCache", options, OPTIONS);
-  checkStore(store, flag("soleProcess", options.soleProcess));
+  const { clock = systemClock } = options;
+  const isSole = flag("soleProcess", options.soleProcess);
+  const isReplica = flag("replica", options.replica);
+  checkStore(store, { isSole, isReplica });
   const maxAge = milliseconds("maxAge", options.maxAge ?? "10s");
   const onRead = optionalFunction("onRead", options.onRead);
-  const kept = copies(positiveInteger("maxSessions", options.maxSessions, 10_000), maxAge);
+  const kept = new Copies(positiveInteger("maxSessions", options.maxSessions, 10_000), maxAge);
+  const all = isReplica && store.list !== undefined ? replica(store.list.bind(store), kept, clock) : undefined;
   const count = { hits: 0, misses: 0, invalidations: 0, flushes: 0 };
-  const isSole = options.soleProcess === true;
   let live = isSole;
 
   const flush = (isLive: boolean): void => {
     live = isLive;
     count.flushes++;
     kept.forget();
+    if (isLive) all?.begin();
+    else all?.end();
   };
-  const dropped = (key: string, version?: string): void => {
-    if (kept.changed(key, version)) count.invalidations++;
+  const tell = (key: string, { version, record }: StoreChange = {}): void => {
+    if (all !== undefined && record !== undefined) kept.brought(key, { record, askedAt: clock.now() });
+    else if (kept.changed(key, version)) count.invalidations++;
   };
   const unwatch = isSole
     ? undefined
-    : store.watch?.((key, change) => dropped(key, change?.version), {
+    : store.watch?.(tell, {
         restored: () => flush(true),
         lost: () => flush(false),
+        ...(isReplica && { current: (at) => kept.current(at) }),
       });
 
   return {
@@ -122,10 +143,10 @@ export function nearCache(store: SessionStore, options: NearCacheOptions = {}): 
         return live ? filled(kept, key, call, () => store.read(key, call)) : store.read(key, call);
       }
       count.hits++;
-      onRead?.({ hit: true, age: call.now - copy.askedAt });
+      onRead?.({ hit: true, age: kept.age(copy, call.now) });
       return copy.record;
     },
-    stats: () => ({ sessions: kept.count(), ...count, live }),
+    stats: () => ({ sessions: kept.count(), ...count, live, complete: all?.isComplete ?? false }),
     close() {
       unwatch?.();
       flush(false);
@@ -134,69 +155,51 @@ export function nearCache(store: SessionStore, options: NearCacheOptions = {}): 
   };
 }
 
-function checkStore(store: SessionStore, isSole: boolean): void {
-  const { name = "this store", cached, watch } = (store ?? {}) as Partial<SessionStore>;
-  if (typeof store?.read !== "function")
-    throw new TypeError("nearCache: expected a session store, such as redisStore(client)");
-  if (cached === true) throw new TypeError(`nearCache: ${name} is a cache already`);
-  if (isSole && isOneOfSeveral()) {
-    throw new TypeError(
-      "soleProcess: this is a worker of several (node:cluster, PM2), so others may write to the store",
-    );
-  }
-  if (watch === undefined && !isSole) {
-    throw new TypeError(
-      `nearCache: ${name} cannot tell of what other processes change (it has no watch), so copies would outlive sessions. ` +
-        "Use the store without it, take one with watch (Redis or PostgreSQL with watch: true, NATS), or say soleProcess: true where no other process writes to it",
-    );
-  }
-}
-
-/** Whether node:cluster or PM2 has started this process as one of several that share their work. */
-function isOneOfSeveral(): boolean {
-  try {
-    const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
-    const { NODE_UNIQUE_ID, NODE_APP_INSTANCE } = process?.env ?? {};
-    return NODE_UNIQUE_ID !== undefined || Number(NODE_APP_INSTANCE ?? 0) > 0;
-  } catch {
-    // Deno without --allow-env.
-    return false;
-  }
-}
-
-/** The members that have nothing to do with copies, of those that the store has. */
-function others(store: SessionStore): Partial<SessionStore> {
-  const { listBySubject, list, count, deleteExpired, onExpired, watch } = store;
-  const has = { listBySubject, list, count, deleteExpired, onExpired, watch };
-  const bound = Object.entries(has).flatMap(([name, member]) =>
-    typeof member === "function" ? [[name, member.bind(store) as unknown] as const] : [],
-  );
-  return Object.fromEntries(bound) as Partial<SessionStore>;
-}
-
 type Writing = "create" | "update" | "touch" | "delete" | "deleteBySubject";
 
 /** Whatever writes drops the copy before, so that none is served while it is under way, and after, whatever came of it. */
 function writes(store: SessionStore, kept: Copies, isLive: () => boolean): Pick<SessionStore, Writing> {
-  const around = <T>(key: string, write: () => MaybePromise<T>): MaybePromise<T> => {
+  const around = <T>(
+    key: string,
+    write: () => MaybePromise<T>,
+    written: (answer: T | undefined) => string | undefined,
+  ): MaybePromise<T> => {
     kept.changed(key);
-    return finished(write, () => void kept.changed(key));
+    return finished(write, (answer) => kept.wrote(key, written(answer)));
   };
   const { deleteBySubject } = store;
   return {
-    create: (key, record, call) => around(key, () => store.create(key, record, call)),
+    create: (key, record, call) =>
+      around(
+        key,
+        () => store.create(key, record, call),
+        (done) => (done === true ? record.version : undefined),
+      ),
     update(key, record, base, call) {
-      const write = (): ReturnType<SessionStore["update"]> => store.update(key, record, base, call);
-      // Of a store with revisions nobody knows here which one the record has now.
-      if (base.revision !== undefined || !isLive()) return around(key, write);
       kept.changed(key);
-      const fill = kept.begin(key);
-      return finished(write, (outcome) => {
-        kept.wrote(key, fill, outcome === "ok" ? { record, askedAt: call.now } : undefined);
-      });
+      // Of a store with revisions nobody knows here which one the record has now.
+      const fill = base.revision === undefined && isLive() ? kept.begin(key) : undefined;
+      return finished(
+        () => store.update(key, record, base, call),
+        (outcome) => {
+          const isDone = outcome === "ok";
+          kept.wrote(key, isDone ? record.version : undefined);
+          if (fill !== undefined) kept.end(key, fill, isDone ? { record, askedAt: call.now } : undefined);
+        },
+      );
     },
-    touch: (key, expiresAt, call) => around(key, () => store.touch(key, expiresAt, call)),
-    delete: (key, call) => around(key, () => store.delete(key, call)),
+    // The copy has the old end, unless the news were faster.
+    touch: (key, expiresAt, call) =>
+      finished(
+        () => store.touch(key, expiresAt, call),
+        (done) => kept.touched(key, done === true ? expiresAt : undefined),
+      ),
+    delete: (key, call) =>
+      around(
+        key,
+        () => store.delete(key, call),
+        () => undefined,
+      ),
     ...(deleteBySubject !== undefined && {
       deleteBySubject: (subject, rest, call) =>
         finished(

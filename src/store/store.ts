@@ -80,6 +80,11 @@ export interface WatchGaps {
   restored?(): void;
   /** From now on, or for some seconds already, nothing is told: no copy can be trusted. */
   lost?(): void;
+  /**
+   * All that was done before `askedAt` has been told, in milliseconds since the epoch by the clock of this process: the store
+   * was asked then. Called now and then between `restored` and `lost`, where the store can tell.
+   */
+  current?(askedAt: number): void;
 }
 
 /** What a watcher is told of a change, beside the key: as much as the feed can tell. */

@@ -108,6 +108,30 @@ export const watchCases: readonly StoreCase[] = [
     ear.end();
   }),
 
+  capabilityCase(
+    "watch",
+    "says of no moment before `restored` or in the future that it is current",
+    async (b, store) => {
+      const began = Date.now();
+      const moments: number[] = [];
+      let isUp = false;
+      const end = store.watch(() => undefined, {
+        restored: () => void (isUp = true),
+        lost: () => void (isUp = false),
+        current(askedAt) {
+          equal(isUp, true, "whether `current` is told after `restored` and before `lost`");
+          moments.push(askedAt);
+        },
+      });
+      await until("restored", () => isUp);
+      await b.stored();
+      await pause(20);
+      end();
+      const isSound = (askedAt: number): boolean => askedAt >= began && askedAt <= Date.now();
+      equal(moments.every(isSound), true, "whether `current` tells of a moment since `watch` was called");
+    },
+  ),
+
   capabilityCase("watch", "tells every listener, until it is ended", async (b, store) => {
     const { key } = await b.stored();
     const [first, second] = [await watching(store), await watching(store)];

@@ -556,6 +556,13 @@ const BROKEN: Readonly<Record<string, () => SessionStore>> = {
   "watch never says that it is there": watchable({ restored: () => {} }),
   "watch says at once that it is there": watchable({ restored: (gaps) => gaps?.restored?.() }),
   "watch begins with lost": watchable({ restored: (gaps) => void Promise.resolve().then(() => gaps?.lost?.()) }),
+  "watch says that tomorrow is current": watchable({
+    restored: (gaps) =>
+      void Promise.resolve().then(() => {
+        gaps?.restored?.();
+        gaps?.current?.(Date.now() + 86_400_000);
+      }),
+  }),
   "watch tells of no deletion by subject": watchable({
     change: (tell, key, record, base) => void ((record ?? base) && tell(key, record && { version: record.version })),
   }),
@@ -603,6 +610,8 @@ const WATCHED = [
   "watch: tells the version of what was written, if any, and none of a deletion",
   "watch: tells every listener, until it is ended",
 ];
+
+const MOMENTS = "watch: says of no moment before `restored` or in the future that it is current";
 
 /** The cases that ask every verb for a record that is not there. */
 const ABSENT = [
@@ -846,6 +855,7 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
     "cached is true, false or left out",
     "watch: returns what ends it, and ending twice does no harm",
     ...WATCHED,
+    MOMENTS,
   ],
   "a second close is an error": ["close: lets go of a store that was never used", "close: a second time does no harm"],
   "a cursor is a number of records": [
@@ -927,9 +937,10 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
   ],
   "onExpired tells of another subject": ["onExpired: tells of what deleteExpired removes: its key, and whose it was"],
   "watch tells of nothing": WATCHED,
-  "watch never says that it is there": WATCHED,
+  "watch never says that it is there": [...WATCHED, MOMENTS],
   "watch says at once that it is there": WATCHED,
-  "watch begins with lost": WATCHED,
+  "watch begins with lost": [...WATCHED, MOMENTS],
+  "watch says that tomorrow is current": [MOMENTS],
   "watch tells of no deletion by subject": ["watch: tells of every record of a subject that was deleted"],
   "watch tells of no touch": WATCHED,
   "watch tells the version before": ["watch: tells the version of what was written, if any, and none of a deletion"],
