@@ -28,7 +28,7 @@ Writes bench/results/scale.md and scale.json.
 `;
 
 /** A thousand, and twice as many as there are tokens whose parts are remembered. */
-const FEW = [1000, 2048];
+const FEW = [1000, 8192];
 const MILLION = 1_000_000;
 /** A million files would take most of an hour to make, and their inodes. */
 const MANY = { memory: MILLION, sqlite: MILLION, directory: 100_000 } as const;

@@ -29,7 +29,9 @@ export interface Population {
 
 /** An empty population over a store. */
 export function populationIn(store: SessionStore): Population {
-  const user = defineSession<ScaleData>({ name: "scale", store, transport: cookie() });
+  // No clock moves that would make a read write now and then: a million take minutes to make, a thousand no time.
+  const clocks = { idleTimeout: false, renewalTimeout: false } as const;
+  const user = defineSession<ScaleData>({ name: "scale", store, transport: cookie(), ...clocks });
   const handle = withSessions(async (request) => {
     const session = await user.from(request);
     const subject = request.headers.get("x-subject");
