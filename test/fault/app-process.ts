@@ -6,7 +6,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withSessions } from "../../src/adapter/node.ts";
-import { defineSession, type Session } from "../../src/index.ts";
+import { defineSession, type Session, type SessionStore } from "../../src/index.ts";
+import { systemClock } from "../../src/internal/clock.ts";
+import type { NearCache } from "../../src/store/near-cache.ts";
 import type { RequestLine, SessionData } from "./history.ts";
 import { openStore, type StoreOrders } from "./stores.ts";
 
@@ -15,22 +17,29 @@ export interface AppOrders {
   readonly store: StoreOrders;
   /** In milliseconds. */
   readonly storeTimeout: number;
+  /** How far its clock is ahead, in milliseconds. Default not at all. */
+  readonly skew?: number | undefined;
 }
 
 /** What an app says of a request that it could answer. */
-export type AppAnswer = Pick<RequestLine, "outcome" | "loaded" | "session" | "began" | "ended" | "endedAll">;
+export type AppAnswer = Pick<RequestLine, "outcome" | "loaded" | "session" | "began" | "ended" | "endedAll"> & {
+  /** When the app asked for the session, in milliseconds since the epoch. */
+  readonly servedAt?: number;
+};
 
 /** `n`, `log`, and one key for each request that set one. */
 type Data = Record<string, number | string[]>;
 
 const orders = JSON.parse(process.argv[2] ?? "{}") as AppOrders;
-const store = await openStore(orders.store);
+let deaf = false;
+const store = await openStore(orders.store, deafened);
 const user = defineSession<Data>({
   name: "user",
   store,
-  idleTimeout: "60s",
+  idleTimeout: orders.store.near === undefined ? "60s" : "10m",
   renewalTimeout: "2s",
   storeTimeout: orders.storeTimeout / 1000,
+  clock: { now: () => Date.now() + (orders.skew ?? 0), after: systemClock.after },
 });
 
 type Act = (session: Session<Data>, query: URLSearchParams) => Promise<AppAnswer>;
@@ -76,6 +85,8 @@ const acts: Readonly<Record<RequestLine["action"], Act>> = {
 const questions: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>> = {
   final: (query) => finalOf(query.get("session") ?? ""),
   count: () => user.manager.count(),
+  deaf: (query) => Promise.resolve({ deaf: (deaf = query.get("on") === "1") }),
+  stats: () => Promise.resolve((store as Partial<NearCache>).stats?.() ?? null),
 };
 
 const server = createServer(
@@ -96,9 +107,19 @@ async function answerTo(
   req: IncomingMessage,
   query: URLSearchParams,
 ): Promise<AppAnswer> {
+  const servedAt = Date.now();
   const session = await user.from(req);
   if (session.isNew && action !== "sign-in") return { outcome: "anonymous" };
-  return await acts[action](session, query);
+  return { ...(await acts[action](session, query)), servedAt };
+}
+
+/** A store whose news get lost while somebody wants that, and nobody notices. */
+function deafened(whole: SessionStore): SessionStore {
+  const { watch } = whole;
+  if (watch === undefined) return whole;
+  const hears: SessionStore["watch"] = (listener, gaps) =>
+    watch.call(whole, (key, change) => void (deaf || listener(key, change)), gaps);
+  return { ...whole, watch: hears };
 }
 
 function changing(change: (session: Session<Data>, query: URLSearchParams) => void): Act {

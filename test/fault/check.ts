@@ -33,8 +33,16 @@ export interface Findings {
   readonly bugs: readonly string[];
 }
 
-/** Judges a history. `mayLose`: the engine promises no more than that what was acknowledged is nearly always kept. */
-export function check(history: readonly Line[], { mayLose = false }: { readonly mayLose?: boolean } = {}): Findings {
+/** What is promised. */
+export interface Promises {
+  /** No more than that what was acknowledged is nearly always kept. Default false. */
+  readonly mayLose?: boolean | undefined;
+  /** That an ended session, or a replaced secret, is not seen for longer than so many milliseconds. Default 0. */
+  readonly staleFor?: number | undefined;
+}
+
+/** Judges a history. */
+export function check(history: readonly Line[], { mayLose = false, staleFor = 0 }: Promises = {}): Findings {
   const requests = requestsOf(history);
   const ends = endsOf(history, requests);
   if (!mayLose) addRefused(ends, requests);
@@ -45,12 +53,12 @@ export function check(history: readonly Line[], { mayLose = false }: { readonly 
     repeated: counts.flatMap(({ repeated }) => repeated),
     phantoms: counts.flatMap(({ phantoms }) => phantoms),
     resurrected: [
-      ...comeBack(requests, ends),
+      ...comeBack(requests, ends, staleFor),
       ...finals.flatMap(({ session, data }) =>
         data !== undefined && ends.known.has(session) ? [`${session} is there in the end`] : [],
       ),
     ],
-    oldSecrets: deadSecrets(requests),
+    oldSecrets: deadSecrets(requests, staleFor),
     signedOut: signedOut(requests, ends),
     cookies: unfounded(requests, finals, ends, mayLose),
     bugs: [
@@ -198,14 +206,31 @@ function holds({ log, keys }: SessionData, entry: string | undefined): boolean {
 // --- what must not come back ------------------------------------------------------------------------------------------------
 
 /** Requests that began when a session was known to be over, and saw it. */
-function comeBack(requests: readonly RequestLine[], { known }: Ends): readonly string[] {
+function comeBack(requests: readonly RequestLine[], { known }: Ends, staleFor: number): readonly string[] {
   return requests
-    .filter((request) => saw(request) && ended(known, request.loaded ?? "", request.from))
+    .filter((request) => saw(request) && isOver(known.get(request.loaded ?? ""), request, staleFor))
     .map((request) => `seen again: ${named(request)}`);
 }
 
+/** Whether a request saw what was over since `end`, later than a copy may be served; what wrote has seen no copy. */
+function isOver(end: number | undefined, { from, served, outcome }: RequestLine, staleFor: number): boolean {
+  if (end === undefined) return false;
+  if (staleFor === 0 || outcome === "written") return end < from;
+  return (served ?? from) - end >= staleFor;
+}
+
+/** How long after its end a session was seen at the latest, in milliseconds; 0 when none was. */
+export function longestStale(history: readonly Line[]): number {
+  const requests = requestsOf(history);
+  const { known } = endsOf(history, requests);
+  const ages = requests
+    .filter(saw)
+    .map(({ loaded = "", served, from }) => (served ?? from) - (known.get(loaded) ?? Infinity));
+  return Math.max(0, ...ages);
+}
+
 /** Requests that saw a session by a secret that an acknowledged rotation had replaced. */
-function deadSecrets(requests: readonly RequestLine[]): readonly string[] {
+function deadSecrets(requests: readonly RequestLine[], staleFor: number): readonly string[] {
   const dead = new Map<string, number>();
   for (const rotation of requests) {
     if (rotation.action !== "rotate" || rotation.outcome !== "written" || rotation.session !== rotation.loaded)
@@ -217,7 +242,7 @@ function deadSecrets(requests: readonly RequestLine[]): readonly string[] {
     }
   }
   return requests
-    .filter((request) => saw(request) && ended(dead, request.token ?? "", request.from))
+    .filter((request) => saw(request) && isOver(dead.get(request.token ?? ""), request, staleFor))
     .map((request) => `old secret of ${named(request)}`);
 }
 

@@ -14,13 +14,19 @@ export interface Servers {
 /** A way to set servers up. */
 export interface Topology<S extends Servers> {
   readonly name: string;
+  /** How many apps there are over them. Default 2. */
+  readonly apps?: number;
+  /** How long a copy of a session may be served, in milliseconds. Default not at all: there are none. */
+  readonly staleFor?: number;
+  /** How far the clock of each app is ahead, in milliseconds. Default not at all. */
+  readonly skews?: readonly number[];
   /** Starts them, with all that they write below `folder`, and waits until they answer. */
   start(folder: string): Promise<S>;
 }
 
 /** What a fault may use beside the servers. */
 export interface Scene {
-  readonly apps: readonly [App, App];
+  readonly apps: readonly [App, App, ...App[]];
   /** The ids of the sessions that are known to be there. */
   sessions(): readonly string[];
   /** Does what ends these sessions, and says so in the history: they must not come back. */
@@ -50,7 +56,7 @@ export interface FaultOn<S extends Servers> {
 
 /** A fault with the servers that it happens to. */
 export interface Fault extends Pick<FaultOn<Servers>, "name" | "title" | "promised" | "fails"> {
-  readonly topology: string;
+  readonly topology: Omit<Topology<Servers>, "start">;
   readonly allows: readonly (keyof Findings)[];
   readonly lasts: number;
   readonly every: number | undefined;
@@ -78,7 +84,7 @@ export function fault<S extends Servers>(topology: Topology<S>, of: FaultOn<S>, 
     lasts,
     every,
     isQuick,
-    topology: topology.name,
+    topology,
     async start(folder) {
       const servers = await topology.start(folder);
       return {

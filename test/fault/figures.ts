@@ -1,5 +1,5 @@
 /** What a run came to, in numbers. */
-import type { Findings } from "./check.ts";
+import { longestStale, type Findings } from "./check.ts";
 import { isUnknown, requestsOf, type Action, type Line, type Outcome, type RequestLine } from "./history.ts";
 
 /** How much was done. */
@@ -24,6 +24,8 @@ export interface Figures extends Counts {
   readonly slowestError: number;
   /** From the end of the fault to the first success after which nothing failed any more; undefined when there was none. */
   readonly recovery: number | undefined;
+  /** How long after its end a session was seen at the latest. */
+  readonly stale: number;
   /** How often each kind of wrong was found. */
   readonly found: Readonly<Record<keyof Findings, number>>;
 }
@@ -54,6 +56,7 @@ export function figuresOf(history: readonly Line[], findings: Findings): Figures
     outage: Math.round(outageOf(requests)),
     slowestError: Math.round(slowestErrorOf(requests)),
     recovery: recoveryOf(history, requests),
+    stale: Math.round(longestStale(history)),
     found: Object.fromEntries(
       Object.entries(findings).map(([kind, texts]) => [kind, texts.length]),
     ) as Figures["found"],

@@ -31,6 +31,8 @@ export interface RequestLine {
   readonly from: number;
   readonly until: number;
   readonly outcome: Outcome;
+  /** When the app asked for the session. */
+  readonly served?: number | undefined;
   /** The name that the harness gave to the token it was sent with; tokens themselves are not kept. */
   readonly token?: string | undefined;
   /** What `append` and `key` were to add. */

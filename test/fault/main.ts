@@ -15,7 +15,7 @@ else if (options.list) list(options);
 else await run(options);
 
 function list({ faults }: Options): void {
-  for (const { name, topology, title } of faults) console.log(`${name.padEnd(24)} ${topology}: ${title}`);
+  for (const { name, topology, title } of faults) console.log(`${name.padEnd(24)} ${topology.name}: ${title}`);
 }
 
 async function run({ engine, faults, seed, pace, isWhole }: Options): Promise<void> {

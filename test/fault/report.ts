@@ -38,7 +38,8 @@ export function resultsOf({ name, versions }: Engine, seed: number, reports: rea
     versions: { node: process.versions.node, ...versions() },
     machine: { cpu: cpu?.model.trim() ?? "unknown", cores: cpus().length },
     rows: reports.map(({ fault, figures, complaints }) => {
-      const { name: of, topology, title, promised, allows } = fault;
+      const { name: of, title, promised, allows } = fault;
+      const topology = fault.topology.name;
       const texts = { allows: allows.join(", "), complaints: complaints.join("; ") };
       return { fault: of, topology, title, promised, figures, ...texts };
     }),

@@ -1,5 +1,5 @@
 /** One run: servers, two processes, traffic, the fault, and what the history says of it. */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,6 +19,8 @@ export interface Pace {
   readonly after: number;
   /** The fault lasts so much of its time. */
   readonly share: number;
+  /** How many requests there must be at least. Default as many as it takes to prove something. */
+  readonly requests?: number;
 }
 
 /** A whole run. */
@@ -85,18 +87,20 @@ async function historyOf(fault: Fault, stage: Stage, { seed, pace, folder }: Run
   const beginning = performance.now();
   const now = (): number => performance.now() - beginning;
   const storeTimeout = fault.fails === "never" ? LONG_STORE_TIMEOUT : STORE_TIMEOUT;
+  const { apps: count = 2, skews = [] } = fault.topology;
   const start = (app: number): Promise<App> =>
-    startApp({ store: stage.servers.store, storeTimeout }, join(folder, `app-${app}.log`), () =>
+    startApp({ store: stage.servers.store, storeTimeout, skew: skews[app] }, join(folder, `app-${app}.log`), () =>
       history.push({ did: "crash", app, at: now() }),
     );
-  const apps = [await start(0), await start(1)] as const;
+  const apps: [App, App, ...App[]] = [await start(0), await start(1)];
+  for (let app = 2; app < count; app++) apps.push(await start(app));
   try {
     const traffic = startTraffic({ origins: apps, history, seed, clients: pace.clients, now });
     try {
       await sleep(pace.before);
       await strike(fault, stage, { apps, history, now, share: pace.share });
       await sleep(pace.after);
-      await recovered(history, now);
+      await recovered(history, now, pace);
     } finally {
       await traffic.stop();
     }
@@ -109,7 +113,7 @@ async function historyOf(fault: Fault, stage: Stage, { seed, pace, folder }: Run
 }
 
 interface Strike {
-  readonly apps: readonly [App, App];
+  readonly apps: readonly [App, App, ...App[]];
   readonly history: Line[];
   readonly share: number;
   now(): number;
@@ -138,7 +142,8 @@ async function strike(fault: Fault, stage: Stage, { apps, history, now, share }:
 }
 
 /** Waits until nothing has failed for a second, and enough was done to prove something. */
-async function recovered(history: readonly Line[], now: () => number): Promise<void> {
+async function recovered(history: readonly Line[], now: () => number, { requests = 0 }: Pace): Promise<void> {
+  while (requestsOf(history).length < requests) await sleep(500);
   const latest = now() + RECOVERED_WITHIN;
   const failed = (): boolean => (requestsOf(history).findLast(isUnknown)?.until ?? 0) > now() - 1_000;
   while ((failed() || isLittle(countsOf(requestsOf(history)))) && now() < latest) await sleep(100);
@@ -162,7 +167,8 @@ async function finals({ origin }: App, sessions: readonly string[]): Promise<rea
 }
 
 function report(fault: Fault, history: readonly Line[]): Report {
-  const findings = check(history, { mayLose: fault.allows.includes("lost") });
+  const { staleFor } = fault.topology;
+  const findings = check(history, { mayLose: fault.allows.includes("lost"), staleFor });
   const figures = figuresOf(history, findings);
   return { fault, figures, findings, complaints: complaintsOf(fault, figures), history };
 }
@@ -185,7 +191,9 @@ function complaintsOf({ allows, fails }: Fault, figures: Figures): readonly stri
 function keepEvidence(evidence: string, folder: string, { fault, history, findings }: Report): void {
   const place = join(evidence, fault.name);
   mkdirSync(place, { recursive: true });
-  for (const app of ["app-0.log", "app-1.log"]) copyFileSync(join(folder, app), join(place, app));
+  for (const log of readdirSync(folder).filter((name) => name.endsWith(".log"))) {
+    copyFileSync(join(folder, log), join(place, log));
+  }
   const lines = [...history, findings].map((line) => `${JSON.stringify(line)}\n`);
   writeFileSync(join(place, "history.jsonl"), lines.join(""));
 }

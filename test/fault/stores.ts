@@ -5,7 +5,12 @@ import type { RedisSentinels } from "../servers/redis.ts";
 import { flawed, type Flaw } from "./flaws.ts";
 
 /** Which store to open, and where: goes to the processes as JSON. */
-export type StoreOrders =
+export type StoreOrders = EngineOrders & {
+  /** A near cache before it, whose copies become so old, in milliseconds. */
+  readonly near?: { readonly maxAge: number };
+};
+
+type EngineOrders =
   | { readonly engine: "directory"; readonly path: string; readonly flaw?: Flaw }
   | { readonly engine: "sqlite"; readonly path: string; readonly flaw?: Flaw }
   | RedisOrders
@@ -62,9 +67,16 @@ export interface NatsOrders {
 }
 
 /** Opens a store. Only the driver that it needs is loaded. */
-export async function openStore(orders: StoreOrders): Promise<SessionStore> {
-  const store = await opened(orders);
-  return orders.flaw === undefined ? store : flawed(store, orders.flaw);
+export async function openStore(
+  orders: StoreOrders,
+  wrap = (store: SessionStore): SessionStore => store,
+): Promise<SessionStore> {
+  const store = wrap(await opened(orders));
+  const { flaw, near } = orders;
+  const whole = flaw === undefined ? store : flawed(store, flaw);
+  if (near === undefined) return whole;
+  const { nearCache } = await import("../../src/store/near-cache.ts");
+  return nearCache(whole, { maxAge: near.maxAge / 1000 });
 }
 
 async function opened(orders: StoreOrders): Promise<SessionStore> {
@@ -92,12 +104,12 @@ async function openRedis({ topology, client, nodes, sentinels = [], wait }: Redi
   return redisStore((await connect(servers)).client, wait === undefined ? {} : { wait });
 }
 
-async function openPostgres({ client, port }: PostgresOrders): Promise<SessionStore> {
+async function openPostgres({ client, port, near }: PostgresOrders & StoreOrders): Promise<SessionStore> {
   const { POSTGRES_CLIENTS } = await import("../servers/postgres-clients.ts");
   const { postgresStore } = await import("../../src/store/postgres.ts");
   const connect = POSTGRES_CLIENTS[client];
   if (connect === undefined) throw new Error(`no client "${client}" for PostgreSQL`);
-  return postgresStore((await connect(port)).client, { sweepInterval: false });
+  return postgresStore((await connect(port)).client, { sweepInterval: false, watch: near !== undefined });
 }
 
 async function openMysql({ client, options }: MysqlOrders): Promise<SessionStore> {

@@ -131,7 +131,7 @@ async function send(
   const app = random.below(sender.origins.length);
   const pause = random.chance(0.5) ? random.below(6) : 0;
   const search = new URLSearchParams({ ...query, pause: String(pause) });
-  const [cookie] = agent.cookies.values();
+  const cookie = agent.cookies.get("user");
   const token = cookie === undefined ? undefined : nameOf(sender, cookie.value);
   const from = sender.now();
   const answer = await answered(sender, () =>
@@ -153,7 +153,7 @@ async function send(
   return line;
 }
 
-type Answer = AppAnswer & Pick<RequestLine, "issued" | "cleared">;
+type Answer = Omit<AppAnswer, "servedAt"> & Pick<RequestLine, "served" | "issued" | "cleared">;
 
 async function answered(sender: Sender, ask: () => Promise<Response>): Promise<Answer> {
   let response: Response;
@@ -165,7 +165,10 @@ async function answered(sender: Sender, ask: () => Promise<Response>): Promise<A
     // The process has gone, or took too long.
     return { outcome: "unanswered" };
   }
-  return { ...said(response.status, text), ...told(sender, response) };
+  const { servedAt, ...answer } = said(response.status, text);
+  // Both clocks are of this machine.
+  const served = servedAt === undefined ? undefined : sender.now() - (Date.now() - servedAt);
+  return { ...answer, served, ...told(sender, response) };
 }
 
 function said(status: number, text: string): AppAnswer {
@@ -175,7 +178,7 @@ function said(status: number, text: string): AppAnswer {
 
 /** What the cookies of an answer tell the client. */
 function told(sender: Sender, { headers }: Response): Pick<RequestLine, "issued" | "cleared"> {
-  const [line] = headers.getSetCookie();
+  const line = headers.getSetCookie().find((text) => text.startsWith("user="));
   if (line === undefined) return {};
   const value = /^[^=]+=([^;]*)/.exec(line)?.[1] ?? "";
   return /; *max-age=0/i.test(line) ? { cleared: true } : { issued: nameOf(sender, value) };
