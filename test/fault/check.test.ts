@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { check, type Findings } from "./check.ts";
+import { check, longestStale, type Findings } from "./check.ts";
 import type { Action, Line, Outcome, RequestLine, SessionData } from "./history.ts";
 
 /** A history by hand: one client, whose every request takes 10 ms and begins 100 ms after the one before. */
@@ -291,5 +291,49 @@ describe("the rest", () => {
     it.add("read", "bug", { token: "t1" });
     it.lines.push({ did: "crash", app: 1, at: 500 });
     expect(wrongs(it.lines)).toEqual({ bugs: 2 });
+  });
+});
+
+describe("a history of servers with near caches", () => {
+  /** Signs out at 310 ms, and is seen again by a request that asked at `served`. */
+  function seenAgain(action: Action, outcome: Outcome, served: number): ReturnType<typeof story> {
+    const it = signedIn();
+    it.add("add", "written", HERE);
+    it.add("sign-out", "written", { ...HERE, ended: ["s1"], cleared: true });
+    it.add(action, outcome, { ...HERE, served });
+    it.final("s1", undefined);
+    return it;
+  }
+
+  test.each([
+    [400, []],
+    [2_309, []],
+    [2_310, ["resurrected"]],
+  ])("a session may be read for as long as a copy may be served: asked for at %i ms", (served, kinds) => {
+    const { lines } = seenAgain("read", "unchanged", served);
+    const found = Object.entries(check(lines, { staleFor: 2_000 })).filter(([, texts]) => texts.length > 0);
+    expect(found.map(([kind]) => kind)).toEqual(kinds);
+    expect(longestStale(lines)).toBe(served - 310);
+  });
+
+  test("nothing may be written to an ended session, however fresh its copy", () => {
+    const { lines } = seenAgain("add", "written", 400);
+    expect(check(lines, { staleFor: 2_000 }).resurrected).toHaveLength(1);
+  });
+
+  test("what is there in the end is there, however old copies may be", () => {
+    const it = seenAgain("read", "unchanged", 400);
+    it.lines.pop();
+    it.final("s1", NOTHING);
+    expect(check(it.lines, { staleFor: 1e9 }).resurrected).toHaveLength(1);
+  });
+
+  test("a replaced secret, too, is accepted for so long and no longer", () => {
+    const it = signedIn();
+    it.add("rotate", "written", { ...HERE, issued: "t2" });
+    it.add("read", "unchanged", { ...HERE, served: 1_000 });
+    expect(check(it.lines, { staleFor: 2_000 }).oldSecrets).toEqual([]);
+    it.add("read", "unchanged", { ...HERE, served: 2_300 });
+    expect(check(it.lines, { staleFor: 2_000 }).oldSecrets).toHaveLength(1);
   });
 });

@@ -100,6 +100,8 @@ export function fault<S extends Servers>(topology: Topology<S>, of: FaultOn<S>, 
 export interface Engine {
   /** For `--store`. */
   readonly name: string;
+  /** Where its table is. Default docs/stores.md. */
+  readonly document?: string;
   /** Its servers and drivers with their versions. */
   readonly versions: () => Readonly<Record<string, string>>;
   /** What is missing here to run it; undefined when nothing is. */

@@ -34,7 +34,7 @@ async function run({ engine, faults, seed, pace, isWhole }: Options): Promise<vo
   if (isWhole) {
     mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
     writeFileSync(join(import.meta.dirname, "results", `${engine.name}.json`), `${JSON.stringify(results, null, 2)}\n`);
-    replaceTable(join(ROOT, "docs/stores.md"), results, text);
+    replaceTable(join(ROOT, engine.document ?? "docs/stores.md"), results, text);
   }
   if (reports.some(({ complaints }) => complaints.length > 0)) process.exitCode = 1;
 }

@@ -7,7 +7,8 @@ import { memcached } from "./engine-memcached.ts";
 import { postgres } from "./engine-postgres.ts";
 import { redis } from "./engine-redis.ts";
 import type { Engine, Fault } from "./fault.ts";
-import { FULL, QUICK, type Pace } from "./run.ts";
+import { FLEETS } from "./fleet.ts";
+import { CROWD, FULL, QUICK, type Pace } from "./run.ts";
 
 /** What to run. */
 export interface Options {
@@ -28,12 +29,13 @@ const ENGINES: Readonly<Record<string, (client?: string) => Engine>> = {
   postgres,
   mysql,
   nats,
+  ...FLEETS,
 };
 
 /** What `--help` says. */
 export const HELP: string = `npm run faults -- [options]
 
-Starts real servers and two processes with an app over them, lets browsers sign in, change their sessions, be rotated and
+Starts real servers and two processes (of a fleet three) with an app over them, lets browsers sign in, change their sessions, be rotated and
 sign out, does what goes wrong, and checks what was acknowledged against what is there. Takes some 10 seconds a fault.
 
   --store <name>     ${Object.keys(ENGINES).join(", ")} (default redis)
@@ -41,6 +43,7 @@ sign out, does what goes wrong, and checks what was acknowledged against what is
   --client <name>    for redis: a client of test/servers/redis-clients.ts (default "node-redis 6")
   --seed <n>         makes the clients do what they did in another run (default: a new one)
   --quick            shorter runs, as in npm test
+  --requests <n>     goes on until so many were made
   --list             says what faults there are
   --help             this text
 
@@ -54,6 +57,7 @@ const FLAGS = {
   client: { type: "string" },
   seed: { type: "string" },
   quick: { type: "boolean", default: false },
+  requests: { type: "string" },
   list: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
@@ -70,10 +74,17 @@ export function optionsOf(args: readonly string[]): Options | undefined {
     engine,
     faults: chosen(engine, values.only),
     seed,
-    pace: values.quick ? QUICK : FULL,
+    pace: paceOf(values),
     list: values.list,
     isWhole: values.only === undefined && values.client === undefined && !values.quick,
   };
+}
+
+function paceOf({ quick, requests }: { readonly quick: boolean; readonly requests?: string | undefined }): Pace {
+  const pace = quick ? QUICK : FULL;
+  if (requests === undefined) return pace;
+  if (!/^\d+$/.test(requests)) throw new Error("--requests must be a whole number");
+  return { ...pace, requests: Number(requests), clients: CROWD };
 }
 
 function chosen({ faults }: Engine, only: string | undefined): readonly Fault[] {

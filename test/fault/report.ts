@@ -14,6 +14,8 @@ export interface Row {
   /** The kinds of wrong that the engine does not rule out. */
   readonly allows: string;
   readonly figures: Figures;
+  /** How long a copy may be served, where there are any. */
+  readonly staleFor?: number;
   /** What speaks against it; empty when all that was promised was kept. */
   readonly complaints: string;
 }
@@ -40,8 +42,9 @@ export function resultsOf({ name, versions }: Engine, seed: number, reports: rea
     rows: reports.map(({ fault, figures, complaints }) => {
       const { name: of, title, promised, allows } = fault;
       const topology = fault.topology.name;
+      const { staleFor } = fault.topology;
       const texts = { allows: allows.join(", "), complaints: complaints.join("; ") };
-      return { fault: of, topology, title, promised, figures, ...texts };
+      return { fault: of, topology, title, promised, figures, ...(staleFor !== undefined && { staleFor }), ...texts };
     }),
   };
 }
@@ -50,7 +53,7 @@ export function resultsOf({ name, versions }: Engine, seed: number, reports: rea
 export function markdown({ date, store, seed, versions, rows }: Results): string {
   const made = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
-    table(HEAD, rows.map(cells)),
+    table(rows.some(({ staleFor }) => staleFor !== undefined) ? HEAD : HEAD.slice(0, -1), rows.map(cells)),
     "",
     `Made on ${date} by \`npm run faults -- --store ${store} --seed ${seed}\` with ${made.join(", ")}; \`storeTimeout\` ${seconds(STORE_TIMEOUT)}, and ${seconds(LONG_STORE_TIMEOUT)} where nothing may fail.`,
     "",
@@ -69,10 +72,11 @@ const HEAD = [
   "Old secrets",
   "Signed out",
   "Resurrected",
+  "Seen after its end",
 ];
 
-function cells({ fault, topology, title, promised, figures }: Row): readonly string[] {
-  const { requests, failed, conflicts, unanswered, slowestError, outage, recovery, found } = figures;
+function cells({ fault, topology, title, promised, figures, staleFor }: Row): readonly string[] {
+  const { requests, failed, conflicts, unanswered, slowestError, outage, recovery, stale, found } = figures;
   const failures = failed + conflicts + unanswered;
   return [
     `\`${fault}\` (${topology}): ${title}`,
@@ -83,6 +87,7 @@ function cells({ fault, topology, title, promised, figures }: Row): readonly str
     seconds(outage),
     failures === 0 ? "–" : recovery === undefined ? "never" : seconds(recovery),
     ...[found.lost, found.oldSecrets, found.signedOut, found.resurrected].map(String),
+    ...(staleFor === undefined ? [] : [`${stale} ms`]),
   ];
 }
 
@@ -98,12 +103,13 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 /** One line for the terminal. */
 export function line({ fault, figures, complaints }: Report): string {
-  const { requests, failed, conflicts, unanswered, outage, recovery, found } = figures;
+  const { requests, failed, conflicts, unanswered, outage, recovery, stale, found } = figures;
   const figuresText = [
     `${requests} requests`,
     `${failed + conflicts + unanswered} failed`,
     `outage ${seconds(outage)}`,
     `back after ${recovery === undefined ? "never" : seconds(recovery)}`,
+    ...(fault.topology.staleFor === undefined ? [] : [`seen ${stale} ms after its end at the latest`]),
     ...Object.entries(found)
       .filter(([, count]) => count > 0)
       .map(([kind, count]) => `${kind} ${count}`),

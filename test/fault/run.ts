@@ -31,6 +31,9 @@ export const FULL: Pace = { clients: 8, before: 2_000, after: 3_000, share: 1 };
  */
 export const QUICK: Pace = { clients: 8, before: 1_000, after: 1_500, share: 0.6 };
 
+/** How many clients there are where many requests are to be made. */
+export const CROWD: number = 24;
+
 /** The `storeTimeout` of the apps. */
 export const STORE_TIMEOUT: number = 1_000;
 /** The same where nothing may fail: that a machine is busy is no fault. */

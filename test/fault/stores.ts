@@ -93,7 +93,14 @@ async function opened(orders: StoreOrders): Promise<SessionStore> {
   return sqliteStore(orders.path, { sweepInterval: false });
 }
 
-async function openRedis({ topology, client, nodes, sentinels = [], wait }: RedisOrders): Promise<SessionStore> {
+async function openRedis({
+  topology,
+  client,
+  nodes,
+  sentinels = [],
+  wait,
+  near,
+}: RedisOrders & StoreOrders): Promise<SessionStore> {
   const { SINGLE, SENTINEL, CLUSTER } = await import("../servers/redis-clients.ts");
   const { redisStore } = await import("../../src/store/redis.ts");
   const at = (ports: readonly number[]): { port: number }[] => ports.map((port) => ({ port }));
@@ -101,7 +108,10 @@ async function openRedis({ topology, client, nodes, sentinels = [], wait }: Redi
   const servers = { name: "sessions", nodes: at(nodes), sentinels: at(sentinels) } as unknown as RedisSentinels;
   const connect = { single: SINGLE, sentinel: SENTINEL, cluster: CLUSTER }[topology][client];
   if (connect === undefined) throw new Error(`no client "${client}" for ${topology}`);
-  return redisStore((await connect(servers)).client, wait === undefined ? {} : { wait });
+  return redisStore((await connect(servers)).client, {
+    watch: near !== undefined,
+    ...(wait !== undefined && { wait }),
+  });
 }
 
 async function openPostgres({ client, port, near }: PostgresOrders & StoreOrders): Promise<SessionStore> {

@@ -57,5 +57,19 @@ for (const [engine, programs, topology] of SERVERS) {
       onTestFinished(() => servers.stop());
       await proved(servers.store, REQUESTS);
     }, 300_000);
+
+    // Whose feed tells of changes. What is old in a copy meets its conflict.
+    const near = ["Redis", "PostgreSQL", "NATS"].includes(engine) ? test : undefined;
+    near?.(
+      `P7 P12 P13 P14: the same with a near cache in each process`,
+      async () => {
+        const servers = await topology.start(folder());
+        onTestFinished(() => servers.stop());
+        const store = await openStore(servers.store);
+        onTestFinished(() => store.close?.());
+        await provedTogether({ ...servers.store, near: { maxAge: 10_000 } }, store, REQUESTS);
+      },
+      300_000,
+    );
   });
 }
