@@ -43,6 +43,8 @@ export interface FaultOn<S extends Servers> {
   readonly promised: string;
   /** Whether requests fail because of it: whether they must (or else the fault did not happen), may, or must not. */
   readonly fails: "must" | "may" | "never";
+  /** How long an app stands still, in milliseconds: what waits there waits so much longer. Default 0. */
+  readonly stalls?: number;
   /** The kinds of wrong that the engine does not rule out here. Default none. */
   readonly allows?: readonly (keyof Findings)[];
   /** How long it lasts, in milliseconds: from `inject` to `clear`. Default 0. */
@@ -55,7 +57,7 @@ export interface FaultOn<S extends Servers> {
 }
 
 /** A fault with the servers that it happens to. */
-export interface Fault extends Pick<FaultOn<Servers>, "name" | "title" | "promised" | "fails"> {
+export interface Fault extends Pick<FaultOn<Servers>, "name" | "title" | "promised" | "fails" | "stalls"> {
   readonly topology: Omit<Topology<Servers>, "start">;
   readonly allows: readonly (keyof Findings)[];
   readonly lasts: number;
@@ -74,12 +76,13 @@ export interface Stage {
 
 /** Puts a fault and its servers together. */
 export function fault<S extends Servers>(topology: Topology<S>, of: FaultOn<S>, isQuick = false): Fault {
-  const { name, title, promised, fails, allows = [], lasts = 0, every } = of;
+  const { name, title, promised, fails, stalls = 0, allows = [], lasts = 0, every } = of;
   return {
     name,
     title,
     promised,
     fails,
+    stalls,
     allows,
     lasts,
     every,

@@ -49,6 +49,7 @@ const fleetFaults: readonly FaultOn<Servers>[] = [
     promised: `what they had answered is kept; ${STALE}`,
     fails: "must",
     lasts: 10_000,
+    stalls: 10_000,
     async inject(_, { apps }) {
       const [, killed, paused] = apps as readonly App[];
       paused?.pause();

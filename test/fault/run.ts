@@ -176,7 +176,7 @@ function report(fault: Fault, history: readonly Line[]): Report {
   return { fault, figures, findings, complaints: complaintsOf(fault, figures), history };
 }
 
-function complaintsOf({ allows, fails }: Fault, figures: Figures): readonly string[] {
+function complaintsOf({ allows, fails, stalls = 0 }: Fault, figures: Figures): readonly string[] {
   const { found, failed, conflicts, unanswered, recovery, slowestError } = figures;
   const wrong = Object.entries(found).filter(([kind, count]) => count > 0 && !allows.includes(kind as keyof Findings));
   const failures = failed + conflicts + unanswered;
@@ -186,7 +186,7 @@ function complaintsOf({ allows, fails }: Fault, figures: Figures): readonly stri
     ...(fails === "must" && failures === 0 ? ["the fault was not felt"] : []),
     ...(fails === "never" && failures > 0 ? [`requests failed: ${failures}`] : []),
     ...(recovery === undefined ? ["it did not recover"] : []),
-    ...(slowestError > 4 * STORE_TIMEOUT ? [`an error took ${slowestError} ms`] : []),
+    ...(slowestError > 4 * STORE_TIMEOUT + stalls ? [`an error took ${slowestError} ms`] : []),
   ];
 }
 
