@@ -38,6 +38,11 @@ const STORES: Readonly<Record<StoreKind, (site: Site) => Promise<SessionStore>>>
     const { redisStore } = await import("coatcheck/store/redis");
     return redisStore(await redisClient(site));
   },
+  async "near-redis"(site) {
+    const { nearCache } = await import("coatcheck/store/near-cache");
+    const { redisStore } = await import("coatcheck/store/redis");
+    return nearCache(redisStore(await redisClient(site), { watch: true }));
+  },
   async postgres(site) {
     const { postgresStore } = await import("coatcheck/store/postgres");
     const store = postgresStore(await postgresPool(site));
