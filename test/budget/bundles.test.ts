@@ -22,7 +22,7 @@ const GZIPPED: Readonly<Record<string, number>> = {
   "coatcheck/store/memory": 2_246,
   "coatcheck/store/mysql": 7_021,
   "coatcheck/store/nats": 8_311,
-  "coatcheck/store/near-cache": 2_400,
+  "coatcheck/store/near-cache": 2_931,
   "coatcheck/store/postgres": 7_695,
   "coatcheck/store/redis": 10_384,
   "coatcheck/store/sqlite": 5_606,
