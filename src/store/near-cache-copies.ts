@@ -21,6 +21,12 @@ export interface Fill {
 /** Of records above it, in characters, no copies are kept: a few would take the memory of many. */
 const LONGEST = 65_536;
 
+/**
+ * Also a copy that all news speak for is not trusted for ever: what is removed past the store (a bucket that is purged) no news
+ * tell of. So many times `maxAge`.
+ */
+const LONGEST_UNASKED = 10;
+
 /** Copies of at most `most` records, none served when it was not known to be right for `maxAge` milliseconds. */
 export class Copies {
   readonly #kept: BoundedCache<string, Copy>;
@@ -41,8 +47,9 @@ export class Copies {
     const copy = this.#kept.get(key);
     if (copy === undefined) return undefined;
     const age = this.age(copy, now);
+    const isOld = now - copy.askedAt >= LONGEST_UNASKED * this.#maxAge;
     // A clock that was set back makes ages that say nothing.
-    if (age >= 0 && age < this.#maxAge && copy.record.expiresAt > now) return copy;
+    if (age >= 0 && age < this.#maxAge && !isOld && copy.record.expiresAt > now) return copy;
     this.#kept.delete(key);
     return undefined;
   }

@@ -570,6 +570,19 @@ describe("a replica", () => {
     expect(shared.reads).toBe(1);
   });
 
+  test("a copy that all news speak for is asked for again after ten times maxAge: a purge is no news", async () => {
+    const shared = new Shared();
+    shared.elsewhere("k", "1");
+    const near = replicaOf(shared, { maxAge: "2s" });
+    shared.restored();
+    await vi.waitUntil(() => near.stats().complete);
+    shared.truth.delete("k", call);
+    shared.current(NOW + 19_000);
+    expect(await versionIn(near, "k", NOW + 19_999)).toBe("1");
+    shared.current(NOW + 20_000);
+    expect(await versionIn(near, "k", NOW + 20_000)).toBeUndefined();
+  });
+
   test("without a replica the age counts from the reading, whatever the store can prove", async () => {
     const shared = new Shared();
     const near = shared.near({ maxAge: "10s" });

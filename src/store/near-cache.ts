@@ -39,8 +39,10 @@ export interface NearCacheOptions {
   /**
    * Keeps copies of all sessions, and not only of those that were read here: they are fetched when the store begins to tell of
    * changes, and what it tells of replaces them. Then a copy is as good as the last proof that all news have come, which the
-   * store gives every few seconds, and a read asks nobody. Needs a store that lists and whose news carry the records:
-   * `natsStore`. `maxSessions` has to be twice as many as there are, at least. Default false.
+   * store gives every few seconds, and a read asks nobody; but once in ten times `maxAge`, because what is removed past the
+   * store, such as by purging its bucket, no news tell of. For stores that list, and whose news carry the records: `natsStore`.
+   * Of others a session that was changed is fetched when it is next read. `maxSessions` has to be twice as many as there are, at
+   * least. Default false.
    */
   readonly replica?: boolean | undefined;
   /** Told of every read. Must not throw. */
