@@ -7,6 +7,7 @@ import { StoreError } from "../errors.ts";
 import type { Clock } from "../internal/clock.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import {
+  couldSend,
   MAX_CANDIDATES,
   type BoundSticky,
   type BoundTransport,
@@ -347,15 +348,6 @@ function chosen(transports: readonly BoundTransport[], view: RequestView): Bound
     transports.find((transport) => couldSend(transport, view)) ??
     (transports[0] as BoundTransport)
   );
-}
-
-function couldSend(transport: BoundTransport, view: RequestView): boolean {
-  try {
-    transport.check(view);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Only the answer to a navigation may take a cookie back unasked: it is the one that nothing overtakes (P8). */

@@ -7,7 +7,7 @@
 import { systemClock, type Clock } from "../internal/clock.ts";
 import { milliseconds, type Duration } from "../internal/duration.ts";
 import { checkNames } from "../internal/option-names.ts";
-import type { BoundSticky, BoundTransport, HeaderEdit, RequestView, RoutedClient } from "./transport.ts";
+import { couldSend, type BoundSticky, type BoundTransport, type HeaderEdit, type RoutedClient } from "./transport.ts";
 
 /** What {@link sticky} takes. */
 export interface StickyOptions {
@@ -87,7 +87,7 @@ export function sticky(options: StickyOptions): Sticky {
     const isOurs = shown.includes(route);
     if (drain !== undefined && isOurs) drain.release(session);
     if (shown.length > 0 && (forgets || (isOurs && drain !== undefined))) return place.clear(view);
-    if (session === undefined || isOurs || drain !== undefined || !canSend(place, view)) return [];
+    if (session === undefined || isOurs || drain !== undefined || !couldSend(place, view)) return [];
     return place.send(view, { ...outgoing, token: route });
   }
 
@@ -112,15 +112,6 @@ export function sticky(options: StickyOptions): Sticky {
       describe: () => ({ route, place: place.describe() }),
     }),
   });
-}
-
-function canSend(place: BoundTransport, view: RequestView): boolean {
-  try {
-    place.check(view);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 // --- draining -----------------------------------------------------------------------------------------------------------

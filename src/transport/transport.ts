@@ -138,3 +138,13 @@ export interface BoundSticky {
 
 /** How many same-named values of one request are tried (P5). */
 export const MAX_CANDIDATES = 4;
+
+/** Whether a token could be sent on the answer to a request. */
+export function couldSend(transport: BoundTransport, request: RequestView): boolean {
+  try {
+    transport.check(request);
+    return true;
+  } catch {
+    return false;
+  }
+}
