@@ -241,6 +241,7 @@ class World {
 
   async #check(signedIn: boolean): Promise<void> {
     for (const report of this.#reports) this.#count(report);
+    this.#noSignOutRefused();
     const ended = new Set(this.#reports.filter(endsSession).map(({ loadedId }) => loadedId));
     await this.#noResurrection(ended);
     this.#noFork();
@@ -261,6 +262,15 @@ class World {
     for (const id of ended) {
       const record = await this.store.read(`user/${id}`, { now: this.clock.now(), fresh: true });
       if (record !== undefined) throw new Error(`resurrected: ${id} was ended and is in the store`);
+    }
+  }
+
+  /** But of who came with a secret that was dead by then, and had a copy. */
+  #noSignOutRefused(): void {
+    for (const { action, visit, loadedId, acknowledged } of this.#reports) {
+      if (action !== "destroy" || loadedId === undefined || visit.setCookies.length > 0) continue;
+      const before = this.#reports.some((other) => replacesSecret(other, loadedId) && other.committing < acknowledged);
+      if (!before) throw new Error("a sign-out was refused");
     }
   }
 
@@ -349,6 +359,12 @@ function isRotation(action: Action): boolean {
   return action === "authenticate" || action === "regenerate";
 }
 
-function endsSession({ action, loadedId }: Report): boolean {
-  return (action === "destroy" || action === "revoke") && loadedId !== undefined;
+/** A sign-out that was refused is told nothing. */
+function endsSession({ action, loadedId, visit }: Report): boolean {
+  return (action === "revoke" || (action === "destroy" && visit.setCookies.length > 0)) && loadedId !== undefined;
+}
+
+/** Whether a request has replaced the secret of a session, or tried to. */
+function replacesSecret({ action, loadedId }: Report, id: string): boolean {
+  return isRotation(action) && loadedId === id;
 }

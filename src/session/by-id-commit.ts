@@ -8,8 +8,18 @@ import { ConflictError, SessionError, StoreError } from "../errors.ts";
 import { randomBytes } from "../internal/crypto.ts";
 import { sameJson } from "../internal/json.ts";
 import { isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
-import { baseOf, freshlyRead, keyOf, newVersion, rebased, toStored, type ById, type ByIdBase } from "./by-id.ts";
-import { judge } from "./by-id-load.ts";
+import {
+  baseOf,
+  freshlyRead,
+  fromStored,
+  keyOf,
+  newVersion,
+  rebased,
+  toStored,
+  type ById,
+  type ByIdBase,
+} from "./by-id.ts";
+import { judge, refusedAll } from "./by-id-load.ts";
 import {
   anewSecrets,
   firstSecrets,
@@ -36,7 +46,7 @@ export function commitById(byId: ById, state: ByIdState, context: CommitContext)
 
 /** Each generator costs as much as what it does: those of what is rare are made when it happens. */
 function* committed(byId: ById, state: ByIdState, context: CommitContext): Steps<Tracked> {
-  const end = (base: ByIdBase, reason: EndReason): Steps<void> => removed(byId, base, reason);
+  const end = (base: ByIdBase, reason: EndReason): Steps<void> => removed(byId, state, base, reason);
   const settledNow = state.unsettled !== undefined && (yield* settledAttempt(byId, state, state.unsettled));
   const ended = state.ended.length > 0;
   if (ended) yield* endAll(state, end);
@@ -91,9 +101,28 @@ function lost({ events }: ById, state: ByIdState): Step {
   return GONE;
 }
 
-function* removed(byId: ById, { id, stored, content }: ByIdBase, reason: EndReason): Steps<void> {
+function* removed(byId: ById, state: ByIdState, base: ByIdBase, reason: EndReason): Steps<void> {
+  if (!(yield* mayEnd(byId, state, base))) return;
+  const { id, stored, content } = base;
   const existed = yield* settled(byId.calls.delete(keyOf(byId, id), { previousSubject: stored.subject }));
   if (existed) byId.events.emit("destroyed", { id, subject: content.subject, reason });
+}
+
+/**
+ * Whether a session may be ended by who has a copy of it. Not if its secret was dead when the request came (P6, P13): without
+ * the copy there would have been nothing to end. Then no cookie is taken from who has the new one either (P8).
+ */
+function* mayEnd(byId: ById, state: ByIdState, base: ByIdBase): Steps<boolean> {
+  if (base.isOwn || !(base.isCopy || byId.calls.cached)) return true;
+  const { exchange } = state;
+  const stored = yield* settled(freshlyRead(byId, base));
+  const verdict = judge(byId, base, base.mine, exchange, stored);
+  const since = stored === undefined ? undefined : fromStored(byId, stored)?.secretSince;
+  if ("base" in verdict || (since !== undefined && exchange.arrivedAt <= since)) return true;
+  yield* refusedAll(byId, [verdict]);
+  state.forget &&= verdict.reason === "unknown" || verdict.reason === "expired";
+  state.gone ||= verdict.straggler === true;
+  return false;
 }
 
 // --- a new record -------------------------------------------------------------------------------------------------------

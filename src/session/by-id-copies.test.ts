@@ -272,6 +272,53 @@ describe("writing from a copy", () => {
     expect(await it.browser.visit(it.user, ({ data }) => data, { method: "POST" })).toEqual({ name: "guest" });
   });
 
+  test("P6 P8 P13: whoever has a copy from before a sign-in ends nothing by it, and takes no cookie back", async () => {
+    const it = hybrid();
+    await it.browser.visit(it.user, (session) => session.set({ name: "guest" }));
+    const planted = it.browser.clone();
+    await signIn(it);
+    it.clock.advance(SECOND);
+    const visit = planted.arrive();
+    const session = await visit.from(it.user);
+    session.destroy();
+    session.set({ name: "mallory" });
+    await visit.answer();
+    expect(visit.setCookies).toEqual([]);
+    expect(it.events).toContain("rejected:unknown-secret");
+    expect(await it.browser.visit(it.user, ({ subject }) => subject, { method: "POST" })).toBe("ada");
+    expect(await it.user.manager.count()).toBe(1);
+  });
+
+  test("P6 P16: nor does signing in as somebody else with a secret that is dead", async () => {
+    const it = await signedIn();
+    const old = it.browser.clone();
+    await it.browser.visit(it.user, (session) => session.regenerate());
+    it.clock.advance(SECOND);
+    await old.visit(it.user, (session) => session.authenticate("eve"));
+    expect(await it.browser.visit(it.user, ({ subject }) => subject, { method: "POST" })).toBe("ada");
+    expect(await subjectOf(old, it.user)).toBe("eve");
+  });
+
+  test("P14: a sign-out that came before the secret was replaced ends the session, though it began with a copy", async () => {
+    const it = await signedIn();
+    const visit = it.browser.arrive();
+    (await visit.from(it.user)).destroy();
+    it.clock.advance(SECOND);
+    await it.browser.visit(it.user, (session) => session.regenerate());
+    (await visit.answer()).deliver();
+    expect([it.browser.jar.size, await it.user.manager.count()]).toEqual([0, 0]);
+  });
+
+  test("P14: who signs out by a copy ends the session, whatever was written since", async () => {
+    const it = await signedIn();
+    const other = it.browser.clone();
+    await other.visit(it.user, (session) => session.patch({ visits: 1 }));
+    it.store.calls.length = 0;
+    await it.browser.visit(it.user, (session) => session.destroy());
+    expect(it.store.calls).toEqual(["read", "delete"]);
+    expect([it.browser.jar.size, await it.user.manager.count()]).toEqual([0, 0]);
+  });
+
   test("P14 P15: nothing resurrects a session that was ended since, and a sign-in begins another", async () => {
     const it = await signedIn();
     const { id } = await it.browser.visit(it.user, (session) => session);

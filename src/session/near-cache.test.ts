@@ -124,6 +124,19 @@ describe("a read from a copy", () => {
     expect(await it.a.manager.count()).toBe(0);
   });
 
+  test("P6 P13: a copy from before a sign-in elsewhere ends nothing, also before anybody was told", async () => {
+    const it = fleet();
+    await it.browser.visit(it.b, (session) => session.set({ name: "guest" }));
+    await it.browser.visit(it.b, () => {});
+    it.browser.jar.delete(VERSION);
+    const planted = it.browser.clone();
+    await it.browser.visit(it.a, (session) => session.authenticate("ada"));
+    it.clock.advance(SECOND);
+    await planted.visit(it.b, (session) => session.destroy());
+    expect(it.events).toContain("rejected:unknown-secret");
+    expect(await it.browser.visit(it.a, ({ subject }) => subject)).toBe("ada");
+  });
+
   test("what was ended elsewhere is served until that was told, and without news for maxAge and no longer", async () => {
     const served = async (it: Fleet): Promise<boolean> => !(await it.browser.visit(it.b, ({ isNew }) => isNew));
     const told = await copied();
