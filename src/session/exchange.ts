@@ -78,7 +78,7 @@ interface Entry {
   verified: MaybePromise<Session<never>> | undefined;
   /** What the client must be told because of this session, as far as it is known. */
   edits: readonly HeaderEdit[];
-  /** The latest commit by hand: commits of one request come one after the other. */
+  /** The latest commit by hand, or look into the store: those of one request come one after the other. */
   committing: Promise<unknown> | undefined;
 }
 
@@ -177,18 +177,24 @@ export class Exchange {
     return entry;
   }
 
-  /** After what is being written: it has asked the store, too. */
+  /** In turn with commits: what one is writing is not to be taken for another's, nor the other way round. */
   async #verified(entry: Entry): Promise<Session<never>> {
     try {
-      await entry.committing?.catch(() => {});
-      const loaded = await entry.loading;
-      await loaded.verify?.();
-      return loaded.session;
+      const turn = this.#checked(entry, entry.committing);
+      entry.committing = turn;
+      return (await turn).session;
     } catch (error) {
       // Whoever asks again has the store asked again.
       entry.verified = undefined;
       return await this.#loadFailed(error);
     }
+  }
+
+  async #checked(entry: Entry, earlier: Promise<unknown> | undefined): Promise<LoadedSession> {
+    await earlier?.catch(() => {});
+    const loaded = await entry.loading;
+    await loaded.verify?.();
+    return loaded;
   }
 
   #loadFailed(error: unknown): Promise<never> {

@@ -4,6 +4,7 @@ import {
   Browser,
   COOKIE,
   eventsOf,
+  gate,
   instrumented,
   KEY,
   MINUTE,
@@ -317,6 +318,28 @@ describe("verify", () => {
     it.store.before = () => undefined;
     expect(await visit.from(it.b, { verify: true })).toBe(session);
     expect(session.subject).toBe("ada");
+  });
+
+  test("P12: a commit by hand waits for it, and loses nothing of what is done meanwhile", async () => {
+    const it = await copied();
+    const visit = it.browser.arrive({}, [it.b]);
+    const session = await visit.from(it.b);
+    const [asked, written] = [gate(), gate()];
+    it.store.before = (verb) => (verb === "read" ? asked.opened : undefined);
+    it.store.after = (verb) => (verb === "update" ? written.opened : undefined);
+    const verified = visit.from(it.b, { verify: true });
+    session.regenerate();
+    const committed = session.commit();
+    await new Promise((resolve) => void setImmediate(resolve));
+    // Were the secret replaced by now, the request would not know its own.
+    asked.open();
+    await verified;
+    expect(session.subject).toBe("ada");
+    session.patch({ name: "Ada" });
+    written.open();
+    expect(await committed).toBe("written");
+    (await visit.answer()).deliver();
+    expect(await it.browser.visit(it.a, ({ data }) => data)).toEqual({ visits: 1, name: "Ada" });
   });
 
   test("P6: a replay that it finds ends the session", async () => {
