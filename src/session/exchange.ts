@@ -151,7 +151,7 @@ export class Exchange {
   /** The session of a definition: loaded when first asked for, the same one afterwards. `verify`: not from a copy. */
   from(manager: ExchangeManager, verify = false): MaybePromise<Session<never>> {
     const known = this.#entries.length === 0 ? undefined : this.#entries.find((entry) => entry.manager === manager);
-    if (known !== undefined) return verify ? (known.verified ??= this.#verified(known)) : known.answer;
+    if (known !== undefined) return verify ? (known.verified ??= unheard(this.#verified(known))) : known.answer;
     if (!this.#managers.includes(manager)) throw notInstalled(manager.name);
     if (!this.touched) this.#hooks.touched?.();
     const entry = this.#loaded(manager, verify);
@@ -171,9 +171,7 @@ export class Exchange {
       },
       (error: unknown) => this.#loadFailed(error),
     );
-    // Whoever asked sees the rejection; one that nobody waits for must not end the process.
-    answer.catch(() => {});
-    const entry: Entry = { ...rest, loading, answer };
+    const entry: Entry = { ...rest, loading, answer: unheard(answer) };
     return entry;
   }
 
@@ -382,6 +380,12 @@ function attempted<T>(work: () => MaybePromise<T>): MaybePromise<T> {
   } catch (error) {
     return Promise.reject(error as Error);
   }
+}
+
+/** Whoever asked sees the rejection; one that nobody waits for must not end the process. */
+function unheard<T>(answer: Promise<T>): Promise<T> {
+  answer.catch(() => {});
+  return answer;
 }
 
 function* settledOrFailed<T>(waiting: MaybePromise<T>): Steps<T | undefined> {

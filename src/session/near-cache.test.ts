@@ -1,5 +1,5 @@
 /** Two servers with a near cache each over one store, whose news arrive when the test says so. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   Browser,
   COOKIE,
@@ -318,6 +318,21 @@ describe("verify", () => {
     it.store.before = () => undefined;
     expect(await visit.from(it.b, { verify: true })).toBe(session);
     expect(session.subject).toBe("ada");
+  });
+
+  test("that nobody waits for ends no process, though the store cannot say", async () => {
+    const it = await copied();
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    const visit = it.browser.arrive({}, [it.b]);
+    await visit.from(it.b);
+    it.store.before = () => {
+      throw new Error("away");
+    };
+    void visit.exchange.from(it.b.manager, true);
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => void setImmediate(resolve));
+    process.off("unhandledRejection", unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
   });
 
   test("P12: a commit by hand waits for it, and loses nothing of what is done meanwhile", async () => {
