@@ -12,7 +12,14 @@ import {
   type Data,
   type Instrumented,
 } from "../../test/testbed.ts";
-import { defineSession, header, type SessionDefinition, type SessionOptions, type StoreChange } from "../index.ts";
+import {
+  defineSession,
+  header,
+  StoreError,
+  type SessionDefinition,
+  type SessionOptions,
+  type StoreChange,
+} from "../index.ts";
 import { memoryStore } from "../store/memory.ts";
 import { nearCache } from "../store/near-cache.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
@@ -318,6 +325,26 @@ describe("verify", () => {
     it.store.before = () => undefined;
     expect(await visit.from(it.b, { verify: true })).toBe(session);
     expect(session.subject).toBe("ada");
+  });
+
+  test("P18: of a write whose answer was lost it finds out that it was done, and does not do it twice", async () => {
+    const it = await copied();
+    const visit = it.browser.arrive({}, [it.b]);
+    const session = await visit.from(it.b);
+    session.regenerate();
+    session.update((data) => ({ visits: (data?.visits ?? 0) + 1 }));
+    it.store.after = (verb) => {
+      if (verb === "update") throw new Error("lost");
+      return undefined;
+    };
+    await expect(session.commit()).rejects.toThrow(StoreError);
+    it.store.after = () => undefined;
+    await visit.from(it.b, { verify: true });
+    expect([session.subject, session.data]).toEqual(["ada", { visits: 2 }]);
+    session.patch({ name: "Ada" });
+    (await visit.answer()).deliver();
+    expect(await it.browser.visit(it.a, ({ data }) => data)).toEqual({ visits: 2, name: "Ada" });
+    expect(it.events).not.toContain("rejected:unknown-secret");
   });
 
   test("that nobody waits for ends no process, though the store cannot say", async () => {
