@@ -9,7 +9,15 @@ import {
   type Data,
   type Instrumented,
 } from "../../test/testbed.ts";
-import { cookie, defineSession, keyRing, sign, type SessionDefinition, type SessionOptions } from "../index.ts";
+import {
+  cookie,
+  defineSession,
+  keyRing,
+  sign,
+  type Session,
+  type SessionDefinition,
+  type SessionOptions,
+} from "../index.ts";
 import { memoryStore } from "../store/memory.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
 
@@ -227,6 +235,20 @@ describe("a session in its token", () => {
     await split.browser.visit(split.prefs, (session) => session.set({ name: "short" }));
     expect(split.browser.jar.size).toBe(1);
     expect(await dataOf(split)).toEqual({ name: "short" });
+  });
+
+  test.each([
+    ["smaller", (session: Session<Data>) => session.set({ name: "short" }), [COOKIE, `${COOKIE}-idle`]],
+    ["gone", (session: Session<Data>) => session.destroy(), []],
+  ])("what a commit by hand said of one that is %s in the end does not go out", async (_, act, cookies) => {
+    const it = sealed({ transport: cookie({ split: 3 }), idleTimeout: "30m" });
+    const visit = it.browser.arrive();
+    const session = await visit.from(it.prefs);
+    session.set({ name: "x".repeat(6000) });
+    await session.commit();
+    act(session);
+    (await visit.answer()).deliver();
+    expect([...it.browser.jar.keys()]).toEqual(cookies);
   });
 
   test("several verbs and a flash message, read once", async () => {

@@ -45,6 +45,8 @@ export type CommitOutcome = "written" | "unchanged" | "gone";
 export interface CommitResult {
   readonly outcome: CommitOutcome;
   readonly edits: readonly HeaderEdit[];
+  /** Whether the client gets a token, or is to forget the one that it has: then nothing holds of what it was told before. */
+  readonly isAnew?: boolean;
 }
 
 /** How an adapter is told of things while the handler runs. */
@@ -212,10 +214,10 @@ export class Exchange {
 
   async #committed(entry: Entry, loaded: LoadedSession, earlier: Promise<unknown> | undefined): Promise<CommitOutcome> {
     await earlier?.catch(() => {});
-    const { outcome, edits } = await loaded.commit({ failed: false, responding: false });
-    if (edits.length > 0 && this.#sent) throw headersSent();
-    keepEdits(entry, edits);
-    return outcome;
+    const result = await loaded.commit({ failed: false, responding: false });
+    if (result.edits.length > 0 && this.#sent) throw headersSent();
+    keepEdits(entry, result);
+    return result.outcome;
   }
 
   /**
@@ -231,7 +233,7 @@ export class Exchange {
     }
     const committing = entry.loading.commit({ failed: options.failed, responding: true });
     if (isPromise(committing)) return this.#committedLater(entry, committing);
-    keepEdits(entry, committing.edits);
+    keepEdits(entry, committing);
     return this.owed();
   }
 
@@ -239,8 +241,7 @@ export class Exchange {
     const outcome = Promise.resolve(committing).then((result) => result.outcome);
     outcome.catch(() => {});
     entry.committing = outcome;
-    const { edits } = await committing;
-    keepEdits(entry, edits);
+    keepEdits(entry, await committing);
     return this.owed();
   }
 
@@ -290,18 +291,20 @@ export class Exchange {
       if (loaded !== undefined) {
         const committing = loaded.commit({ ...options, responding: true });
         if (isPromise(committing)) yield this.#committedLater(entry, committing);
-        else keepEdits(entry, committing.edits);
+        else keepEdits(entry, committing);
       }
     }
     return this.owed();
   }
 }
 
-/** What a later commit of a session tells the client replaces what an earlier one did about the same cookie, and no other. */
-function keepEdits(entry: Entry, later: readonly HeaderEdit[]): void {
-  if (later.length === 0) return;
-  if (entry.edits.length === 0) entry.edits = later;
-  else {
+/**
+ * What a later commit of a session tells the client replaces what an earlier one did about the same cookie; and with a token,
+ * which may take fewer cookies than the one before, all of it.
+ */
+function keepEdits(entry: Entry, { edits: later, isAnew = false }: CommitResult): void {
+  if (isAnew || entry.edits.length === 0) entry.edits = later;
+  else if (later.length > 0) {
     const told = new Set(later.map(placeOf));
     entry.edits = [...entry.edits.filter((edit) => !told.has(placeOf(edit))), ...later];
   }

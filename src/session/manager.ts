@@ -268,7 +268,11 @@ export class SessionManager {
     const fits = (token: string): void => void transport.send(exchange.view, { token, endsAt: NEVER, now: this.now() });
     const context = { failed, carrier, fits };
     return chain(this.#parts.tracker.commit(state, context), (tracked) =>
-      this.#routed(state, responding, { outcome: tracked.outcome, edits: this.#edits(state, tracked) }),
+      this.#routed(state, responding, {
+        outcome: tracked.outcome,
+        edits: this.#edits(state, tracked),
+        isAnew: tracked.token !== undefined || isForgotten(state),
+      }),
     );
   }
 
@@ -291,7 +295,7 @@ export class SessionManager {
   }
 
   #edits(state: SessionState, { token, beside = [] }: Tracked): readonly HeaderEdit[] {
-    const { exchange, transport, base, forget } = state;
+    const { exchange, transport } = state;
     const edits: HeaderEdit[] = [];
     const outgoing = this.#outgoing(state);
     if (token !== undefined) {
@@ -301,7 +305,7 @@ export class SessionManager {
     for (const { place, text, lifetime } of beside) {
       edits.push(...place.send(exchange.view, { ...outgoing, token: text, lifetime }));
     }
-    if (!forget || base !== undefined || exchange.sent) return edits;
+    if (!isForgotten(state)) return edits;
     if (token === undefined) edits.push(...transport.clear(exchange.view));
     for (const place of this.#parts.beside) {
       const isShown = place.read(exchange.view).length > 0;
@@ -309,6 +313,11 @@ export class SessionManager {
     }
     return edits;
   }
+}
+
+/** Whether the client is to be told to forget its token, unless it gets another. */
+function isForgotten({ forget, base, exchange }: SessionState): boolean {
+  return forget && base === undefined && !exchange.sent;
 }
 
 /** The response of an exchange. A class, because an object with a getter made for each request costs 10 µs of collection. */

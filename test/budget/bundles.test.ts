@@ -12,7 +12,7 @@ const GZIPPED: Readonly<Record<string, number>> = {
   "coatcheck/express": 5_251,
   "coatcheck/express-session": 18_143,
   "coatcheck/fastify": 5_629,
-  "coatcheck/fetch": 3_071,
+  "coatcheck/fetch": 3_381,
   "coatcheck/hono": 3_220,
   "coatcheck/koa": 5_323,
   "coatcheck/node": 5_213,
