@@ -58,7 +58,7 @@ function* committed(byId: ById, state: ByIdState, context: CommitContext): Steps
   // What the client must be told, once nothing can go wrong any more: it stays owed until then.
   const { base, owed } = state;
   state.owed = undefined;
-  const beside = writtenVersion(byId, base, context);
+  const beside = writtenVersion(byId, state, context);
   if (owed === undefined || owed.id !== base?.id) return { outcome, beside };
   const token = byId.codec.write(owed.id, owed.secret);
   return { outcome, token: isPromise(token) ? yield* settled(token) : token, beside };
@@ -81,10 +81,11 @@ function* written(byId: ById, state: ByIdState, context: CommitContext): Steps<S
     : yield* updated(byId, state, base, task, context);
 }
 
-/** The version that the client has written and is to read, whatever copies there are. */
-function writtenVersion({ versions }: ById, base: ByIdBase | undefined, { carrier }: CommitContext): Tracked["beside"] {
-  if (versions === undefined || base?.isOwn !== true || !carrier.renews) return undefined;
-  return [{ ...versions, text: base.stored.version }];
+/** The version that the client has written and is to read, whatever copies there are. Who has no cookies is told none. */
+function writtenVersion({ versions }: ById, state: ByIdState, { carrier }: CommitContext): Tracked["beside"] {
+  const { base, transport } = state;
+  if (versions === undefined || base?.isOwn !== true || transport.beside === undefined) return undefined;
+  return carrier.renews ? [{ ...versions, text: base.stored.version }] : undefined;
 }
 
 /** A request whose session turned out to be gone begins a new one only by signing in (P13, P15). */

@@ -303,6 +303,8 @@ export class SessionManager {
       edits.push(...transport.send(exchange.view, { ...outgoing, token }));
     }
     for (const { place, text, lifetime } of beside) {
+      // Of another transport of the definition, perhaps, for whose cookies this request is not secure enough.
+      if (!couldSend(place, exchange.view)) continue;
       edits.push(...place.send(exchange.view, { ...outgoing, token: text, lifetime }));
     }
     if (!isForgotten(state)) return edits;

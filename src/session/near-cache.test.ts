@@ -13,6 +13,7 @@ import {
   type Instrumented,
 } from "../../test/testbed.ts";
 import {
+  cookie,
   defineSession,
   header,
   StoreError,
@@ -221,6 +222,17 @@ describe("a visitor reads what it wrote, on every server", () => {
       expect(it.events).toEqual([]);
     },
   );
+
+  test.each([
+    ["header", header("X-Session", { renew: true }), { "x-session": "" }],
+    ["cookie of another name", cookie({ name: "plain", secure: false }), {}],
+  ])("a write by a %s that needs no TLS is told without it, and does not fail", async (_, other, headers) => {
+    const { a, browser } = fleet({ transport: [cookie(), other] });
+    const visit = browser.arrive({ headers, secure: false }, [a]);
+    (await visit.from(a)).authenticate("ada");
+    await visit.answer();
+    expect(visit.edits.filter(({ name }) => name === "X-Session" || name === "Set-Cookie")).toHaveLength(1);
+  });
 
   test("where nothing can travel beside the token there is none, and the session is as fresh as the news", async () => {
     const it = await copied({ transport: header() });
