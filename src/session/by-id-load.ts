@@ -48,10 +48,13 @@ function read(byId: ById, id: string, { view }: Exchange, verify: boolean): Mayb
   const key = keyOf(byId, id);
   if (verify) return byId.calls.read(key, FRESH);
   const found = byId.calls.read(key);
-  const wanted = byId.calls.cached ? byId.versions?.place.read(view)[0] : undefined;
-  if (wanted === undefined) return found;
+  const written = (byId.calls.cached && byId.versions?.place.read(view)) || [];
+  if (written.length === 0) return found;
+  // Of several, such as one of another path, nobody knows which is the latest.
   return chain(found, (stored) =>
-    stored === undefined || stored.version === wanted ? stored : byId.calls.read(key, FRESH),
+    stored === undefined || written.every((version) => version === stored.version)
+      ? stored
+      : byId.calls.read(key, FRESH),
   );
 }
 

@@ -20,6 +20,7 @@ import {
   type SessionDefinition,
   type SessionOptions,
   type StoreChange,
+  type StoredRecord,
 } from "../index.ts";
 import { memoryStore } from "../store/memory.ts";
 import { nearCache } from "../store/near-cache.ts";
@@ -180,6 +181,18 @@ describe("a visitor reads what it wrote, on every server", () => {
     it.store.calls.length = 0;
     expect(await it.browser.visit(it.b, ({ data }) => data)).toEqual({ visits: 2 });
     expect(it.store.calls).toEqual([]);
+  });
+
+  test("of several versions that come with it none wins by its position", async () => {
+    const it = await copied();
+    const old = (await it.store.read(`user/${await it.browser.visit(it.b, ({ id }) => id)}`, {
+      now: it.clock.now(),
+    })) as StoredRecord;
+    await it.browser.visit(it.a, (session) => session.set({ visits: 2 }));
+    for (const sent of [`${VERSION}=${old.version}; ${it.browser.cookieHeader()}`, it.browser.cookieHeader()]) {
+      const visit = it.browser.arrive({ headers: { cookie: sent } }, [it.b]);
+      expect((await visit.from(it.b)).data).toEqual({ visits: 2 });
+    }
   });
 
   test("the cookie with the version goes out with writes only, and lives as long as copies of older ones may", async () => {
