@@ -27,12 +27,17 @@ const LONGEST = 65_536;
  */
 const LONGEST_UNASKED = 10;
 
+/** How many own writes are remembered whose news have not come. */
+const MOST_EXPECTED = 1_000;
+
 /** Copies of at most `most` records, none served when it was not known to be right for `maxAge` milliseconds. */
 export class Copies {
   readonly #kept: BoundedCache<string, Copy>;
   readonly #maxAge: number;
   /** Of each record the latest answer that is under way: what comes of those before it is not kept. */
   readonly #fills = new Map<string, Fill>();
+  /** Of records that this process writes, the version of which the news have not come: those that come are older. */
+  readonly #expected = boundedCache<string, { readonly version: string | undefined }>(MOST_EXPECTED);
   /** What was changed since `gather`. */
   #gathered: Set<string> | undefined;
   #currentAt = -Infinity;
@@ -75,6 +80,16 @@ export class Copies {
     else this.#put(key, copy);
   }
 
+  /** This process is about to write; without a version, to delete. */
+  expect(key: string, version: string | undefined): void {
+    this.#expected.set(key, { version });
+  }
+
+  /** It has not. */
+  unexpect(key: string): void {
+    this.#expected.delete(key);
+  }
+
   /** This process has written, of which the news may have come before. Without a version nobody knows what is there. */
   wrote(key: string, version: string | undefined): void {
     const fill = this.#fills.get(key);
@@ -102,6 +117,9 @@ export class Copies {
 
   /** The news have brought the record itself, which is newer than whatever was asked for before. */
   brought(key: string, copy: Copy): void {
+    const expected = this.#expected.get(key);
+    if (expected !== undefined && expected.version !== copy.record.version) return void this.changed(key);
+    this.#expected.delete(key);
     this.#gathered?.add(key);
     this.#fills.delete(key);
     this.#put(key, copy);
@@ -130,6 +148,7 @@ export class Copies {
   forget(): void {
     this.#kept.clear();
     this.#fills.clear();
+    this.#expected.clear();
     this.#gathered = undefined;
     this.#currentAt = -Infinity;
   }

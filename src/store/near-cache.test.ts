@@ -68,8 +68,15 @@ class Shared {
 
   /** The news bring what is there now. */
   bring(key: string): void {
+    this.news(key)();
+  }
+
+  /** Brings what is there now when it is called. */
+  news(key: string): () => void {
     const found = this.truth.read(key, call) as StoredRecord | undefined;
-    for (const { listener } of this.watchers) listener(key, found && { version: found.version, record: found });
+    return () => {
+      for (const { listener } of this.watchers) listener(key, found && { version: found.version, record: found });
+    };
   }
 
   current(at: number): void {
@@ -630,6 +637,34 @@ describe("a replica", () => {
     await near.close();
     expect(clock.waiting).toBe(0);
   });
+
+  test.each(["update", "delete", "deleteBySubject"] as const)(
+    "news that are older than its own %s bring nothing back",
+    async (verb) => {
+      const shared = new Shared();
+      const mine = (version: string): StoredRecord => record(version, { subject: "ada" });
+      shared.truth.create("k", mine("1"), call);
+      const near = replicaOf(shared);
+      shared.restored();
+      await vi.waitUntil(() => near.stats().complete);
+      shared.truth.update("k", mine("2"), mine("1"), call);
+      const late = shared.news("k");
+      if (verb === "update") await near.update("k", mine("3"), { ...mine("2"), revision: 7 }, call);
+      else if (verb === "delete") await near.delete("k", call);
+      else await near.deleteBySubject?.("ada", {}, call);
+      const own = shared.news("k");
+      late();
+      expect(await versionIn(near)).toBe(verb === "update" ? "3" : undefined);
+      own();
+      expect(await versionIn(near)).toBe(verb === "update" ? "3" : undefined);
+      // What comes then is news again.
+      if (verb === "update") shared.elsewhere("k", "4");
+      else shared.truth.create("k", record("4"), call);
+      shared.bring("k");
+      shared.reads = 0;
+      expect([await versionIn(near), shared.reads]).toEqual(["4", 0]);
+    },
+  );
 
   test("keeps the copy that the news have brought of its own write", async () => {
     const shared = new Shared();

@@ -119,8 +119,9 @@ export function nearCache(store: SessionStore, options: NearCacheOptions = {}): 
     else all?.end();
   };
   const tell = (key: string, { version, record }: StoreChange = {}): void => {
-    if (all !== undefined && record !== undefined) kept.brought(key, { record, askedAt: clock.now() });
-    else if (kept.changed(key, version)) count.invalidations++;
+    if (all !== undefined && record !== undefined) return kept.brought(key, { record, askedAt: clock.now() });
+    kept.unexpect(key);
+    if (kept.changed(key, version)) count.invalidations++;
   };
   const unwatch = isSole
     ? undefined
@@ -179,12 +180,14 @@ function writes(store: SessionStore, kept: Copies, isLive: () => boolean): Pick<
       ),
     update(key, record, base, call) {
       kept.changed(key);
+      kept.expect(key, record.version);
       // Of a store with revisions nobody knows here which one the record has now.
       const fill = base.revision === undefined && isLive() ? kept.begin(key) : undefined;
       return finished(
         () => store.update(key, record, base, call),
         (outcome) => {
           const isDone = outcome === "ok";
+          if (!isDone) kept.unexpect(key);
           kept.wrote(key, isDone ? record.version : undefined);
           if (fill !== undefined) kept.end(key, fill, isDone ? { record, askedAt: call.now } : undefined);
         },
@@ -196,17 +199,26 @@ function writes(store: SessionStore, kept: Copies, isLive: () => boolean): Pick<
         () => store.touch(key, expiresAt, call),
         (done) => kept.touched(key, done === true ? expiresAt : undefined),
       ),
-    delete: (key, call) =>
-      around(
+    delete(key, call) {
+      kept.expect(key, undefined);
+      return around(
         key,
         () => store.delete(key, call),
-        () => undefined,
-      ),
+        (done) => {
+          if (done !== true) kept.unexpect(key);
+          return undefined;
+        },
+      );
+    },
     ...(deleteBySubject !== undefined && {
       deleteBySubject: (subject, rest, call) =>
         finished(
           () => deleteBySubject.call(store, subject, rest, call),
-          (keys) => keys?.forEach((key) => void kept.changed(key)),
+          (keys) =>
+            keys?.forEach((key) => {
+              kept.expect(key, undefined);
+              kept.changed(key);
+            }),
         ),
     }),
   };
