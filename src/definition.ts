@@ -8,6 +8,7 @@ import { checkOptions } from "./check-options.ts";
 import { revocationOf } from "./revocation.ts";
 import { systemClock, type Clock } from "./internal/clock.ts";
 import { milliseconds, type Duration } from "./internal/duration.ts";
+import { checkNames } from "./internal/option-names.ts";
 import { SerialQueue } from "./internal/serial-queue.ts";
 import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
@@ -133,7 +134,7 @@ export interface SessionDefinition<Data extends object> {
    * The session of a request: loaded when first asked for, the same object afterwards. Takes whatever the framework gives a
    * handler. At once where the store answers at once, so `await` it.
    *
-   * @throws TypeError when no adapter has installed the definition for this request; StoreError
+   * @throws TypeError when no adapter has installed the definition for this request, or for an option that is none; StoreError
    */
   from(request: SessionRequest, options?: FromOptions): Session<Data> | Promise<Session<Data>>;
 }
@@ -149,6 +150,7 @@ export interface FromOptions {
   readonly verify?: boolean | undefined;
 }
 
+const FROM_OPTIONS = ["verify"];
 const DEFAULTS = {
   byId: { idleTimeout: "30m", absoluteTimeout: "12h", renewalTimeout: "15m" },
   byValue: { idleTimeout: false, absoluteTimeout: "12h", renewalTimeout: false },
@@ -198,12 +200,13 @@ export function definer(standard: (() => Protection) | undefined): DefineSession
     return Object.freeze({
       name,
       manager,
-      from(request: SessionRequest, { verify = false }: FromOptions = {}) {
+      from(request: SessionRequest, how?: FromOptions) {
+        if (how !== undefined) checkNames("from", how, FROM_OPTIONS);
         const exchange = exchangeOf(request);
         if (exchange === undefined) {
           throw new TypeError(`the session "${name}" is not installed for this request: ${HOW_TO_INSTALL}`);
         }
-        return exchange.from(manager, verify) as Session<never> | Promise<Session<never>>;
+        return exchange.from(manager, how?.verify ?? false) as Session<never> | Promise<Session<never>>;
       },
     });
   };

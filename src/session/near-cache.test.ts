@@ -331,6 +331,11 @@ describe("verify", () => {
     expect(store.calls).toEqual(["read"]);
   });
 
+  test.each([true, { verfiy: true }])("misspelt is refused, and not obeyed in silence: %j", async (options) => {
+    const it = await copied();
+    await expect(it.browser.arrive({}, [it.b]).from(it.b, options as never)).rejects.toThrow(TypeError);
+  });
+
   test("of a visitor without a session it asks nobody", async () => {
     const it = fleet();
     const visit = it.browser.arrive({}, [it.b]);
