@@ -156,6 +156,13 @@ describe("a copy that is trusted", () => {
     expect(await subjectOf(it.browser, it.user)).toBe("ada");
   });
 
+  test("is not asked for a WebSocket, which would outlive it", async () => {
+    const it = await signedIn();
+    const visit = it.browser.arrive({ headers: { connection: "Upgrade", upgrade: "websocket" }, carries: false });
+    expect((await visit.from(it.user)).subject).toBe("ada");
+    expect(it.store.calls).toEqual(["read"]);
+  });
+
   test("is not asked by verify, before or after: what was ended elsewhere is nobody there", async () => {
     const it = await signedIn();
     await it.user.manager.revokeAll("ada");

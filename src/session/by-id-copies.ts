@@ -44,10 +44,11 @@ function* loaded(
 
 /**
  * Whether a request is about to change something, as far as its method tells: then the truth is asked for, so that what was
- * ended elsewhere acts no more, and nothing is decided by what an earlier answer said.
+ * ended elsewhere acts no more, and nothing is decided by what an earlier answer said. Nor is a WebSocket opened on a copy,
+ * which it would outlive.
  */
 function changes({ view }: Exchange): boolean {
-  return view.method !== "GET" && view.method !== "HEAD";
+  return (view.method !== "GET" && view.method !== "HEAD") || view.header("upgrade") !== undefined;
 }
 
 /** The session as a copy tells it; undefined when the store has to say. What is wrong with a copy is no event: it is not final (P7). */
