@@ -321,6 +321,22 @@ describe("a history of servers with near caches", () => {
     expect(check(lines, { staleFor: 2_000 }).resurrected).toHaveLength(1);
   });
 
+  test("who signs in on a copy of an ended session has written to another one", () => {
+    const it = signedIn();
+    it.add("sign-out", "written", { ...HERE, ended: ["s1"], cleared: true });
+    it.add("sign-in", "written", {
+      token: "t1",
+      loaded: "s1",
+      session: "s2",
+      issued: "t2",
+      began: NOTHING,
+      served: 300,
+    });
+    it.final("s2", NOTHING);
+    expect(check(it.lines, { staleFor: 2_000 })).toEqual(CLEAN);
+    expect(check(it.lines).resurrected).toHaveLength(1);
+  });
+
   test("what is there in the end is there, however old copies may be", () => {
     const it = seenAgain("read", "unchanged", 400);
     it.lines.pop();

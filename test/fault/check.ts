@@ -212,10 +212,12 @@ function comeBack(requests: readonly RequestLine[], { known }: Ends, staleFor: n
     .map((request) => `seen again: ${named(request)}`);
 }
 
-/** Whether a request saw what was over since `end`, later than a copy may be served; what wrote has seen no copy. */
-function isOver(end: number | undefined, { from, served, outcome }: RequestLine, staleFor: number): boolean {
+/** Whether a request saw what was over since `end`, later than a copy may be served; who wrote to it has seen no copy. */
+function isOver(end: number | undefined, request: RequestLine, staleFor: number): boolean {
   if (end === undefined) return false;
-  if (staleFor === 0 || outcome === "written") return end < from;
+  const { from, served, outcome, loaded, session } = request;
+  // A sign-in leaves what it saw, and begins another one.
+  if (staleFor === 0 || (outcome === "written" && session === loaded)) return end < from;
   return (served ?? from) - end >= staleFor;
 }
 
