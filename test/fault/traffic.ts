@@ -41,7 +41,7 @@ interface Client {
 /** Starts the clients. */
 export function startTraffic(options: TrafficOptions): Traffic {
   const tokens = new Map<string, string>();
-  const sender: Sender = { ...options, tokens };
+  const sender: Sender = { ...options, tokens, late: new Set() };
   const stopping = new AbortController();
   const clients = Array.from({ length: options.clients }, (_, number) => newClient(options, number));
   const lives = clients.map(async (client) => {
@@ -54,6 +54,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     async stop() {
       stopping.abort();
       await Promise.all(lives);
+      await Promise.all(sender.late);
     },
     async presentAll() {
       const visitor = newClient(options, options.clients);
@@ -113,11 +114,20 @@ async function leave(sender: Sender, client: Client, tabs: readonly Promise<void
   const [{ outcome }] = await Promise.all([send(sender, client, action, query), ...tabs]);
   client.signedIn = outcome !== "written" && outcome !== "anonymous";
   await send(sender, thief, random.chance(0.5) ? "read" : "add");
+  // And once more, when nearly all copies are too old.
+  const again = sleep(random.below(COPIES_LIVE)).then(() => send(sender, thief, "read"));
+  sender.late.add(again);
+  void again.finally(() => sender.late.delete(again));
 }
+
+/** As long as copies in the apps of a fleet, and a little longer, in milliseconds. */
+const COPIES_LIVE = 2_500;
 
 // --- one request ----------------------------------------------------------------------------------------------------------
 
 interface Sender extends TrafficOptions {
+  /** Requests that are yet to be made. */
+  readonly late: Set<Promise<unknown>>;
   /** The names of tokens. */
   readonly tokens: Map<string, string>;
 }
