@@ -144,8 +144,8 @@ export interface FromOptions {
   /**
    * Whether the store is to be asked, past every copy (a near cache): for what must not happen on a session that was ended
    * elsewhere a moment ago. Of a session that this request has already, what it changed stays changed, on top of what the store
-   * holds now; one that has ended turns out empty. Costs one store call where the session came from a copy, and none where
-   * it did not. Default false.
+   * holds now; one that has ended turns out empty. Costs one store call where sessions may come from copies, and none
+   * elsewhere. Default false.
    */
   readonly verify?: boolean | undefined;
 }

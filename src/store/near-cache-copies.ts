@@ -10,6 +10,8 @@ import type { StoredRecord } from "./store.ts";
 export interface Copy {
   readonly record: StoredRecord;
   readonly askedAt: number;
+  /** Whether the news have brought it: how long they were on their way nobody knows, so they prove nothing by themselves. */
+  readonly isTold?: boolean;
 }
 
 /** An answer that is under way. */
@@ -60,8 +62,8 @@ export class Copies {
   }
 
   /** For how long nobody has known whether a copy is still right, in milliseconds. */
-  age({ askedAt }: Copy, now: number): number {
-    return now - Math.max(askedAt, this.#currentAt);
+  age({ askedAt, isTold }: Copy, now: number): number {
+    return now - (isTold === true ? this.#currentAt : Math.max(askedAt, this.#currentAt));
   }
 
   /** To be called before the store is asked, or told to write. */
@@ -116,13 +118,13 @@ export class Copies {
   }
 
   /** The news have brought the record itself, which is newer than whatever was asked for before. */
-  brought(key: string, copy: Copy): void {
+  brought(key: string, record: StoredRecord, now: number): void {
     const expected = this.#expected.get(key);
-    if (expected !== undefined && expected.version !== copy.record.version) return void this.changed(key);
+    if (expected !== undefined && expected.version !== record.version) return void this.changed(key);
     this.#expected.delete(key);
     this.#gathered?.add(key);
     this.#fills.delete(key);
-    this.#put(key, copy);
+    this.#put(key, { record, askedAt: now, isTold: true });
   }
 
   /** From now on, until `settle`, what is changed is remembered: so that `offer` knows what is older than that. */
@@ -157,8 +159,9 @@ export class Copies {
     return this.#kept.count();
   }
 
-  #put(key: string, { record, askedAt }: Copy): void {
+  #put(key: string, copy: Copy): void {
+    const { record } = copy;
     if (record.value.length > LONGEST) this.#kept.delete(key);
-    else this.#kept.set(key, { record: Object.isFrozen(record) ? record : Object.freeze({ ...record }), askedAt });
+    else this.#kept.set(key, Object.isFrozen(record) ? copy : { ...copy, record: Object.freeze({ ...record }) });
   }
 }

@@ -518,6 +518,7 @@ describe("a replica", () => {
     const near = replicaOf(shared);
     expect(near.stats()).toMatchObject({ live: false, complete: false, sessions: 0 });
     shared.restored();
+    shared.current(NOW);
     await vi.waitUntil(() => near.stats().complete);
     expect(near.stats().sessions).toBe(1_200);
     shared.elsewhere("k7", "2");
@@ -549,6 +550,7 @@ describe("a replica", () => {
     };
     const near = nearCache(slow, { replica: true, clock: fakeClock(NOW) });
     shared.restored();
+    shared.current(NOW);
     await settled();
     shared.elsewhere("k", "2");
     shared.bring("k");
@@ -588,6 +590,20 @@ describe("a replica", () => {
     expect(await versionIn(near, "k", NOW + 19_999)).toBe("1");
     shared.current(NOW + 20_000);
     expect(await versionIn(near, "k", NOW + 20_000)).toBeUndefined();
+  });
+
+  test("what late news bring is no proof", async () => {
+    const shared = new Shared();
+    const near = replicaOf(shared, { maxAge: "2s" });
+    shared.restored();
+    shared.current(NOW);
+    await vi.waitUntil(() => near.stats().complete);
+    shared.elsewhere("k", "1");
+    const late = shared.truth.read("k", call) as StoredRecord;
+    shared.truth.delete("k", call);
+    for (const { listener } of shared.watchers) listener("k", { version: "1", record: late });
+    expect(await versionIn(near, "k", NOW + 1_999)).toBe("1");
+    expect(await versionIn(near, "k", NOW + 2_000)).toBeUndefined();
   });
 
   test("without a replica the age counts from the reading, whatever the store can prove", async () => {
@@ -646,6 +662,7 @@ describe("a replica", () => {
       shared.truth.create("k", mine("1"), call);
       const near = replicaOf(shared);
       shared.restored();
+      shared.current(NOW);
       await vi.waitUntil(() => near.stats().complete);
       shared.truth.update("k", mine("2"), mine("1"), call);
       const late = shared.news("k");
@@ -670,6 +687,7 @@ describe("a replica", () => {
     const shared = new Shared();
     const near = replicaOf(shared);
     shared.restored();
+    shared.current(NOW);
     await vi.waitUntil(() => near.stats().complete);
     shared.elsewhere("k", "1");
     shared.bring("k");
@@ -805,6 +823,7 @@ describe("what it refuses, by name", () => {
       () => nearCache(new Shared().store, { replica: true, soleProcess: true }),
       /^replica: a sole process/,
     ],
+    ["a clock that is none", () => nearCache(new Shared().store, { clock: {} as never }), /^clock: /],
     ["half a session", () => nearCache(new Shared().store, { maxSessions: 0.5 }), /^maxSessions: /],
     ["a listener that is none", () => nearCache(new Shared().store, { onRead: 1 as never }), /^onRead: /],
     ["a misspelt option", () => nearCache(new Shared().store, { maxage: 1 } as never), /^maxage is not an option/],

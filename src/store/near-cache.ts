@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../internal/clock.ts";
+import type { Clock } from "../internal/clock.ts";
 import { type Duration, milliseconds } from "../internal/duration.ts";
 import { isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import { checkNames } from "../internal/option-names.ts";
 import { Copies } from "./near-cache-copies.ts";
 import { replica } from "./near-cache-replica.ts";
 import { checkStore, others } from "./near-cache-store.ts";
-import { flag, optionalFunction, positiveInteger } from "./option-check.ts";
+import { clockOption, flag, optionalFunction, positiveInteger } from "./option-check.ts";
 import type { SessionStore, StoreCall, StoreChange, StoredRecord } from "./store.ts";
 
 /** One read of a session, as {@link NearCacheOptions.onRead} is told of it. */
@@ -100,7 +100,7 @@ const OPTIONS = ["maxSessions", "maxAge", "replica", "soleProcess", "onRead", "c
  */
 export function nearCache(store: SessionStore, options: NearCacheOptions = {}): NearCache {
   checkNames("nearCache", options, OPTIONS);
-  const { clock = systemClock } = options;
+  const clock = clockOption(options.clock);
   const isSole = flag("soleProcess", options.soleProcess);
   const isReplica = flag("replica", options.replica);
   checkStore(store, { isSole, isReplica });
@@ -119,7 +119,7 @@ export function nearCache(store: SessionStore, options: NearCacheOptions = {}): 
     else all?.end();
   };
   const tell = (key: string, { version, record }: StoreChange = {}): void => {
-    if (all !== undefined && record !== undefined) return kept.brought(key, { record, askedAt: clock.now() });
+    if (all !== undefined && record !== undefined) return kept.brought(key, record, clock.now());
     kept.unexpect(key);
     if (kept.changed(key, version)) count.invalidations++;
   };

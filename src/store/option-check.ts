@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type Clock, systemClock } from "../internal/clock.ts";
+
 /** A number above 0, or the default. */
 export function positiveNumber(option: string, value: number | undefined, otherwise: number): number {
   if (value === undefined) return otherwise;
@@ -21,6 +23,13 @@ export function positiveInteger(option: string, value: number | undefined, other
 export function optionalFunction<T>(option: string, value: T | undefined): T | undefined {
   if (value === undefined || typeof value === "function") return value;
   throw new TypeError(`${option}: expected a function`);
+}
+
+/** A clock, or that of the machine. */
+export function clockOption(value: Clock | undefined): Clock {
+  if (value === undefined) return systemClock;
+  if (typeof value?.now === "function" && typeof value.after === "function") return value;
+  throw new TypeError("clock: expected an object with the methods now and after");
 }
 
 /** True, false, or the default false. */
