@@ -24,7 +24,9 @@ export interface Load {
 
 /** Whether right answers have a `Set-Cookie`. With ours it is known; some others set one when nothing has changed. */
 export function setsCookie({ ours, byValue, kind }: Subject, path: Path): "cookie" | "none" | "any" {
-  if (path === "sign-in" || path === "seed" || (byValue && path === "write")) return "cookie";
+  // Beside a near cache a client is told which version it wrote.
+  const writesCookies = byValue || kind === "near-redis";
+  if (path === "sign-in" || path === "seed" || (writesCookies && path === "write")) return "cookie";
   return ours || kind === "bare" ? "none" : "any";
 }
 
