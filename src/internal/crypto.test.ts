@@ -14,6 +14,7 @@ describe.each(ENGINES)("calculations by $name", ({ primitives }) => {
     expect(hex(await primitives.sha256(utf8("abc")))).toBe(
       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     );
+    expect(await primitives.sha256Text(utf8("abc"))).toBe("ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
   });
 
   test("HMAC: RFC 4231, test case 2", async () => {

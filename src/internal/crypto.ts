@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { encodeBase64url } from "./base64url.ts";
 import type { MaybePromise } from "./maybe-promise.ts";
 
 /** What is used here of `node:crypto`, by its shape: the types of the root door must not need those of Node. */
 export interface NodeCrypto {
   hash(algorithm: string, data: Uint8Array, encoding: "buffer"): Uint8Array;
+  hash(algorithm: string, data: Uint8Array, encoding: "base64url"): string;
   createSecretKey(key: Uint8Array): never;
   createHmac(algorithm: string, key: never): { update(data: Uint8Array): { digest(): Uint8Array } };
   hkdfSync(digest: string, key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): ArrayBuffer;
@@ -59,6 +61,8 @@ export type Hmac = (data: Uint8Array) => MaybePromise<Uint8Array<ArrayBuffer>>;
 export interface Primitives {
   /** SHA-256 of the bytes. */
   sha256(bytes: Uint8Array): MaybePromise<Uint8Array<ArrayBuffer>>;
+  /** The same as base64url: as a text it costs a third, because bytes have to be handed over from native memory. */
+  sha256Text(bytes: Uint8Array): MaybePromise<string>;
   /** Prepares a key for HMAC (RFC 2104). */
   hmac(hash: HashName, key: Uint8Array): Hmac;
   /** HKDF-SHA-512 (RFC 5869): `length` bytes. `info` may have up to 1024: Node takes no more. */
@@ -80,6 +84,7 @@ const NODE_NAMES = { "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha51
 function nodePrimitives({ hash, createHmac, createSecretKey, hkdfSync }: NodeCrypto): Primitives {
   return {
     sha256: (bytes) => hash("sha256", bytes, "buffer") as Uint8Array<ArrayBuffer>,
+    sha256Text: (bytes) => hash("sha256", bytes, "base64url"),
     hmac(name, key) {
       const secret = createSecretKey(key);
       const algorithm = NODE_NAMES[name];
@@ -94,6 +99,9 @@ function webPrimitives(): Primitives {
   return {
     async sha256(bytes) {
       return new Uint8Array(await subtle.digest("SHA-256", unshared(bytes)));
+    },
+    async sha256Text(bytes) {
+      return encodeBase64url(new Uint8Array(await subtle.digest("SHA-256", unshared(bytes))));
     },
     hmac(hash, key) {
       const imported = subtle.importKey("raw", unshared(key), { name: "HMAC", hash }, false, ["sign"]);
@@ -116,6 +124,9 @@ const here = primitives(nodeCrypto);
 
 /** SHA-256 of the bytes. */
 export const sha256: Primitives["sha256"] = here.sha256;
+
+/** SHA-256 of the bytes, base64url. */
+export const sha256Text: Primitives["sha256Text"] = here.sha256Text;
 
 /** Prepares a key for HMAC (RFC 2104). */
 export const hmac: Primitives["hmac"] = here.hmac;

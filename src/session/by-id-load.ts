@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { chain, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
+import { chain, isPromise, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import type { StoredRecord } from "../store/store.ts";
 import { baseOf, fromStored, keyOf, proofOf, type ById, type ByIdBase } from "./by-id.ts";
 import type { RejectionReason } from "./events.ts";
@@ -34,13 +34,26 @@ export function loadById(
   exchange: Exchange,
   verify: boolean,
 ): MaybePromise<Loaded<ByIdBase>> {
-  const known = tokens.length === 1 ? byId.codec.recall(tokens[0] as string) : undefined;
-  if (known === undefined) return run(tried(byId, tokens, exchange, verify));
-  return chain(read(byId, known.id, exchange, verify), (stored): MaybePromise<Loaded<ByIdBase>> => {
-    const verdict = judge(byId, known, known.mine, exchange, stored);
-    if ("base" in verdict) return verdict;
+  const [text = ""] = tokens;
+  const known = byId.codec.recall(text);
+  const opened = tokens.length > 1 ? undefined : (known ?? openedAtOnce(byId, text));
+  if (opened === undefined) return run(tried(byId, tokens, exchange, verify));
+  return chain(read(byId, opened.id, exchange, verify), (stored): MaybePromise<Loaded<ByIdBase>> => {
+    const verdict = judge(byId, opened, opened.mine, exchange, stored);
+    if ("base" in verdict) {
+      if (known === undefined) byId.codec.remember(text, verdict.base);
+      return verdict;
+    }
     return run(byId.calls.cached && !verify ? tried(byId, tokens, exchange, verify) : refusedAll(byId, [verdict]));
   });
+}
+
+/** A token that is one, where nothing has to be waited for. */
+function openedAtOnce({ codec }: ById, text: string): OpenedToken | undefined {
+  const token = codec.parse(text);
+  if (typeof token === "string" || isPromise(token)) return undefined;
+  const mine = codec.verifier(token.secret);
+  return isPromise(mine) ? undefined : { ...token, mine };
 }
 
 /** What the store or a copy holds: not an older copy than what the client was last told that it has written. */

@@ -6,7 +6,7 @@
 import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
 import { boundedCache } from "../internal/bounded-cache.ts";
 import { concat, lengthPrefixed, utf8 } from "../internal/bytes.ts";
-import { hmac, randomBytes, sha256 } from "../internal/crypto.ts";
+import { hmac, randomBytes, sha256, sha256Text } from "../internal/crypto.ts";
 import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
 import type { TokenMac } from "../protection/token-mac.ts";
 import type { RecordMemo } from "./record.ts";
@@ -146,7 +146,7 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
     },
 
     verifier(secret) {
-      return chain(sha256(concat(prefix, secret)), encodeBase64url);
+      return sha256Text(concat(prefix, secret));
     },
   };
 }
