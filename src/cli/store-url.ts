@@ -11,6 +11,9 @@ import { postgresStore } from "../store/postgres.ts";
 import { redisStore } from "../store/redis.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import type { SessionStore } from "../store/store.ts";
+import type * as mysql2 from "mysql2/promise";
+import type * as pg from "pg";
+import type * as redis from "redis";
 
 /** A store that was opened, and can be closed. */
 export interface OpenedStore {
@@ -85,7 +88,7 @@ async function openSqlite(url: string): Promise<Omit<OpenedStore, "description">
 }
 
 async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "description">> {
-  const { createClient } = await driver<typeof import("redis")>("redis");
+  const { createClient } = await driver<typeof redis>("redis");
   let connected = false;
   const reconnectStrategy = (retries: number, cause: Error): number | Error =>
     connected ? Math.min(50 * 2 ** retries, 2_000) : cause;
@@ -112,7 +115,7 @@ async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "de
 }
 
 async function openPostgres(url: string, tell: Tell): Promise<Omit<OpenedStore, "description">> {
-  const { Pool } = await driver<typeof import("pg")>("pg");
+  const { Pool } = await driver<typeof pg>("pg");
   const pool = new Pool({ connectionString: url, connectionTimeoutMillis: CONNECT, statement_timeout: CONNECT });
   pool.on("error", (error) => tell(`coatcheck: postgres: ${reasonOf(error)}`));
   const store = postgresStore(pool);
@@ -127,7 +130,7 @@ async function openPostgres(url: string, tell: Tell): Promise<Omit<OpenedStore, 
 }
 
 async function openMysql(url: string): Promise<Omit<OpenedStore, "description">> {
-  const { createPool } = await driver<typeof import("mysql2/promise")>("mysql2/promise");
+  const { createPool } = await driver<typeof mysql2>("mysql2/promise");
   const pool = createPool({ uri: url, connectTimeout: CONNECT });
   const store = mysqlStore(pool);
   await closingOnFailure(() => store.createSchema(), pool);
@@ -175,5 +178,5 @@ function resolvedFrom(base: string, name: string): string | undefined {
 /** What a CommonJS module exports is behind `default`, and only what Node recognises is beside it. */
 function withDefault<Module>(module: unknown): Module {
   const { default: all } = module as { readonly default?: object };
-  return { ...(all ?? {}), ...(module as object) } as Module;
+  return { ...all, ...(module as object) } as Module;
 }

@@ -12,13 +12,18 @@ const KNOWN: Readonly<Record<string, readonly [status: number, code: string, mes
   ERR_HTTP_REQUEST_TIMEOUT: [408, "too-slow", "The request did not come in time."],
 };
 
+/** The answer that Node has under way on a connection. */
+interface WithAnswer {
+  readonly _httpMessage?: { readonly headersSent: boolean; readonly req: { readonly complete: boolean } } | null;
+}
+
 /** Answers on a connection whose request could not be read, and closes it. */
 export function answerClientError(error: unknown, socket: Duplex): void {
-  const { code, bytesParsed } = error as { readonly code?: unknown; readonly bytesParsed?: unknown };
-  // A connection that was reset hears nothing; one that sent nothing asks for nothing.
-  if (!socket.writable || code === "ECONNRESET" || (code === "HPE_INVALID_EOF_STATE" && bytesParsed === 0)) {
-    return void socket.destroy();
-  }
+  const { code } = error as { readonly code?: unknown };
+  const { _httpMessage: under } = socket as Duplex & WithAnswer;
+  // Whoever waits for the answer to an earlier request must not take this one for it.
+  const misleads = under?.headersSent === true || under?.req.complete === true;
+  if (!socket.writable || code === "ECONNRESET" || misleads) return void socket.destroy();
   const [status, name, message] = KNOWN[String(code)] ?? [400, "bad-request", "That is not a request of HTTP/1.1."];
   const body = JSON.stringify({ error: name, message });
   socket.end(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Clock } from "../internal/clock.ts";
+import type { Clock } from "../internal/clock.ts";
 import type { SessionStore } from "../store/store.ts";
 
 /** How long an answer holds, in milliseconds: whoever asks more often gets the same one. */
@@ -19,8 +19,9 @@ const KEY = "readyz";
 export function readinessOf(store: SessionStore, timeout: number, clock: Clock): () => Promise<boolean> {
   let last: { readonly at: number; readonly answer: Promise<boolean> } | undefined;
   return () => {
-    const at = performance.now();
-    if (last === undefined || at - last.at >= HOLDS) last = { at, answer: answers(store, timeout, clock) };
+    const at = clock.now();
+    // A clock that was set back has nobody wait.
+    if (last === undefined || Math.abs(at - last.at) >= HOLDS) last = { at, answer: answers(store, timeout, clock) };
     return last.answer;
   };
 }

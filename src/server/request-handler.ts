@@ -14,7 +14,7 @@ import type { EndpointMount, Mount, OpenMount } from "./mount.ts";
 import { refusedPeers } from "./refused-peers.ts";
 import { hasBody } from "./request-body.ts";
 import { readHead, type RequestHead } from "./request-head.ts";
-import { type Route, routesTo } from "./routes.ts";
+import { type Route, type Routes, routesTo } from "./routes.ts";
 import { type CallLimits, ServerCall } from "./server-call.ts";
 import { type TokenBucket, tokenBucket } from "./token-bucket.ts";
 
@@ -81,66 +81,77 @@ const STORE_AWAY: Answer = new Refusal(503, "store-unavailable", "The store does
 
 /** Makes the handler of a server's requests. */
 export function requestHandler(context: HandlerContext): (req: IncomingMessage, res: ServerResponse) => void {
-  const { metrics } = context;
-  const routes = routesTo(context.mounts);
-  const tallies = new Map(context.mounts.map((mount) => [mount, metrics.endpoint(mount.path)]));
-  const nowhere = metrics.endpoint("none");
-  const mayBeRefused = refusedPeers();
-  const buckets = new Map<string, TokenBucket>();
+  const handler = new Handler(context);
+  return (req, res) => handler.handle(req, res);
+}
 
-  function handle(req: IncomingMessage, res: ServerResponse): void {
-    const visit: Visit = { req, res, begun: performance.now(), tally: nowhere, head: undefined };
-    metrics.underWay++;
-    if (context.stopping) res.shouldKeepAlive = false;
+class Handler {
+  readonly #context: HandlerContext;
+  readonly #routes: Routes;
+  readonly #tallies: ReadonlyMap<Mount, EndpointTally>;
+  /** Of requests to no endpoint. */
+  readonly #nowhere: EndpointTally;
+  readonly #mayBeRefused = refusedPeers();
+  /** By application. */
+  readonly #buckets = new Map<string, TokenBucket>();
+
+  constructor(context: HandlerContext) {
+    const { mounts, metrics } = context;
+    this.#context = context;
+    this.#routes = routesTo(mounts);
+    this.#tallies = new Map(mounts.map((mount) => [mount, metrics.endpoint(mount.path)]));
+    this.#nowhere = metrics.endpoint("none");
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    const visit: Visit = { req, res, begun: performance.now(), tally: this.#nowhere, head: undefined };
+    this.#context.metrics.underWay++;
+    if (this.#context.stopping) res.shouldKeepAlive = false;
     try {
-      const answer = answerTo(visit);
-      if (isPromise(answer)) {
-        answer.then(
-          (value) => finish(visit, value),
-          (error: unknown) => finish(visit, answerFor(error)),
-        );
-      } else finish(visit, answer);
+      const answer = this.#answerTo(visit);
+      if (isPromise(answer)) this.#finishLater(visit, answer);
+      else this.#finish(visit, answer);
     } catch (error) {
-      finish(visit, answerFor(error));
+      this.#finish(visit, this.#answerFor(error));
     }
   }
 
-  function answerTo(visit: Visit): MaybePromise<Answer | undefined> {
+  #answerTo(visit: Visit): MaybePromise<Answer | undefined> {
     const { req, res } = visit;
-    const route = routes.find(req.url as string);
-    if (route !== undefined) visit.tally = tallies.get(route.mount) as EndpointTally;
+    const { open, callers } = this.#context;
+    const route = this.#routes.find(req.url as string);
+    if (route !== undefined) visit.tally = this.#tallies.get(route.mount) as EndpointTally;
     if (route?.mount.kind === "proxy") return void route.mount.node(req, res);
     const head = (visit.head = readHead(req.rawHeaders));
     if (head.host === undefined && req.httpVersion !== "1.0")
       throw new Refusal(400, "no-host", "A request has a Host.");
-    if (context.open) refuseBrowsers(head, req.socket.remoteAddress === undefined);
+    if (open) refuseBrowsers(head, req.socket.remoteAddress === undefined);
     if (route?.mount.kind === "open") return answerOpenly(route.mount, visit);
-    const caller = context.callers.of(head.authorization);
-    if (caller === undefined) return refuse(visit);
-    if (context.rate !== undefined && !mayGo(caller, context.rate, visit.begun)) return TOO_FAST;
-    metrics.applications.add(caller.application);
-    if (route === undefined) return NOT_FOUND;
-    return ask(route, route.mount as EndpointMount, caller, visit, head);
+    const caller = callers.of(head.authorization);
+    if (caller === undefined) return this.#refuse(visit);
+    const slow = this.#countIn(caller, visit.begun);
+    if (slow !== undefined) return slow;
+    return route === undefined ? NOT_FOUND : this.#ask(route, route.mount as EndpointMount, caller, visit, head);
   }
 
-  function answerOpenly({ methods, answer }: OpenMount, { req, res }: Visit): MaybePromise<Answer | undefined> {
-    return methods.includes(req.method as string) ? answer(res) : notAllowed(methods);
+  #refuse({ req, begun }: Visit): Answer {
+    this.#context.metrics.credentialsRefused++;
+    return this.#mayBeRefused(req.socket.remoteAddress, begun) ? UNAUTHORIZED : TOO_MANY_REFUSED;
   }
 
-  function refuse({ req, begun }: Visit): Answer {
-    metrics.credentialsRefused++;
-    return mayBeRefused(req.socket.remoteAddress, begun) ? UNAUTHORIZED : TOO_MANY_REFUSED;
+  /** Counts a request of an application; the answer, when it came too fast. */
+  #countIn({ application }: Caller, now: number): Answer | undefined {
+    const { rate, metrics } = this.#context;
+    metrics.applications.add(application);
+    if (rate === undefined) return undefined;
+    let bucket = this.#buckets.get(application);
+    if (bucket === undefined) this.#buckets.set(application, (bucket = tokenBucket(rate, rate)));
+    if (bucket.take(now)) return undefined;
+    metrics.rateLimited.add(application);
+    return TOO_FAST;
   }
 
-  function mayGo({ application }: Caller, rate: number, now: number): boolean {
-    let bucket = buckets.get(application);
-    if (bucket === undefined) buckets.set(application, (bucket = tokenBucket(rate, Math.max(1, rate))));
-    const may = bucket.take(now);
-    if (!may) metrics.rateLimited.add(application);
-    return may;
-  }
-
-  function ask(
+  #ask(
     route: Route,
     { methods, streams, endpoint }: EndpointMount,
     caller: Caller,
@@ -148,40 +159,53 @@ export function requestHandler(context: HandlerContext): (req: IncomingMessage, 
     head: RequestHead,
   ): MaybePromise<Answer | undefined> {
     if (!methods.includes(req.method as string)) return notAllowed(methods);
-    const call = new ServerCall(req, res, caller, route, head, context.limits);
+    const call = new ServerCall(req, res, caller, route, head, this.#context.limits);
     if (streams === true) {
-      context.streams.add(call);
-      res.once("close", () => context.streams.delete(call));
+      this.#context.streams.add(call);
+      res.once("close", () => this.#context.streams.delete(call));
     }
     return endpoint(call);
   }
 
-  function answerFor(error: unknown): Answer {
+  #answerFor(error: unknown): Answer {
     if (error instanceof Refusal) return error.answer;
     if (isSessionError(error) && error.status === 503) return STORE_AWAY;
-    context.log(`coatcheck: a request failed: ${String((error as { stack?: unknown } | null)?.stack ?? error)}`);
+    const { stack } = (error ?? {}) as { readonly stack?: unknown };
+    this.#context.log(`coatcheck: a request failed: ${String(stack ?? error)}`);
     return INTERNAL;
   }
 
-  function finish(visit: Visit, answer: Answer | undefined): void {
+  #finishLater(visit: Visit, answer: PromiseLike<Answer | undefined>): void {
+    answer.then(
+      (value) => this.#finish(visit, value),
+      (error: unknown) => this.#finish(visit, this.#answerFor(error)),
+    );
+  }
+
+  #finish(visit: Visit, answer: Answer | undefined): void {
     const { res } = visit;
-    if (answer === undefined && !res.writableFinished && !res.destroyed) {
-      return void res.once("close", () => done(visit));
+    if (answer === undefined) {
+      // The endpoint has answered, or will.
+      if (res.closed || res.writableFinished) this.#done(visit);
+      else res.once("close", () => this.#done(visit));
+      return;
     }
-    if (answer !== undefined && res.headersSent) res.destroy();
-    else if (answer !== undefined) {
-      if (context.stopping || isBodyLeft(visit)) res.shouldKeepAlive = false;
+    if (res.headersSent) res.destroy();
+    else {
+      if (this.#context.stopping || isBodyLeft(visit)) res.shouldKeepAlive = false;
       send(res, answer);
     }
-    done(visit);
+    this.#done(visit);
   }
 
-  function done({ res, begun, tally }: Visit): void {
-    metrics.underWay--;
+  #done({ res, begun, tally }: Visit): void {
+    this.#context.metrics.underWay--;
     tally.count(res.statusCode, performance.now() - begun);
   }
+}
 
-  return handle;
+function answerOpenly({ methods, answer }: OpenMount, { req, res }: Visit): MaybePromise<Answer | undefined> {
+  return methods.includes(req.method as string) ? answer(res) : notAllowed(methods);
 }
 
 /** Whether so much of the body is to come still that it is better to close the connection. */

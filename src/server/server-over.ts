@@ -7,11 +7,11 @@ import { createServer as createHttpServer, type RequestListener, type Server, ty
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Clock } from "../internal/clock.ts";
-import { milliseconds } from "../internal/duration.ts";
+import { type Duration, milliseconds } from "../internal/duration.ts";
 import type { SessionStore } from "../store/store.ts";
 import { answerClientError } from "./client-error.ts";
 import { anybody, callersOf, checkedCredentials, type Credential } from "./credentials.ts";
-import { listenOn, refuseUnsafe, urlOf } from "./listening.ts";
+import { type ListenAddress, listenOn, refuseUnsafe, urlOf } from "./listening.ts";
 import { Metrics } from "./metrics.ts";
 import type { Mount } from "./mount.ts";
 import { operationsMounts } from "./operations.ts";
@@ -19,7 +19,7 @@ import { observedStore } from "./observed-store.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
 import { readinessOf } from "./readiness.ts";
 import { type HandlerContext, requestHandler } from "./request-handler.ts";
-import type { SessionServer, TlsFiles } from "./session-server.ts";
+import type { ListenOptions, SessionServer, TlsFiles } from "./session-server.ts";
 import { stopped } from "./stopping.ts";
 
 /** What a server is told, each option checked. Times are in milliseconds. */
@@ -42,74 +42,90 @@ export interface ServerSettings {
 
 /** Makes it. */
 export function serverOver(settings: ServerSettings): SessionServer {
-  const metrics = new Metrics();
-  const store = observedStore(settings.store, storeFailures(metrics, settings.log));
-  const context = contextOf(settings, store, metrics);
-  const handler = requestHandler(context);
-  let running: Running | undefined;
-  return {
-    handler,
-    get url() {
-      return running?.url;
-    },
-    async listen(address, { tls, tlsEndsElsewhere = false } = {}) {
-      if (running !== undefined) throw new Error("The server listens already.");
-      const hasCredentials = settings.credentials !== undefined;
-      refuseUnsafe(address, { hasCredentials, hasTls: tls !== undefined, tlsEndsElsewhere });
-      const server = httpServer(settings, tls, handler);
-      running = {
-        server,
-        ...connectionsOf(server, tls !== undefined, metrics),
-        url: undefined,
-        tls: tls !== undefined,
-      };
-      server.on("clientError", (error, socket) => {
-        metrics.malformed++;
-        answerClientError(error, socket);
-      });
-      try {
-        await listenOn(server, address);
-      } catch (error) {
-        running = undefined;
-        throw error;
-      }
-      running.url = urlOf(server, address, tls !== undefined);
-    },
-    setCredentials(credentials) {
-      if (context.open)
-        throw new TypeError("credentials: the server was made without, and stays so until it is made anew");
-      context.callers = callersOf(checkedCredentials(credentials), store);
-    },
-    setTls(tls) {
-      if (running?.tls === true) (running.server as HttpsServer).setSecureContext({ cert: tls.cert, key: tls.key });
-    },
-    async close({ within = 10 } = {}) {
-      const patience = milliseconds("within", within);
-      context.stopping = true;
-      for (const call of context.streams) call.stop();
-      if (running !== undefined) await stopped({ ...running, underWay: () => metrics.underWay }, patience);
-      context.end();
-    },
-  };
+  return new ServerOver(settings);
 }
 
 interface Running {
   readonly server: Server;
-  readonly tls: boolean;
+  readonly address: ListenAddress;
+  readonly hasTls: boolean;
   readonly sockets: ReadonlySet<Socket>;
   readonly raw: ReadonlySet<Socket>;
-  url: string | undefined;
 }
 
-function contextOf(
-  settings: ServerSettings,
-  store: SessionStore,
-  metrics: Metrics,
-): HandlerContext & { readonly end: () => void } {
+class ServerOver implements SessionServer {
+  readonly handler: SessionServer["handler"];
+  readonly #settings: ServerSettings;
+  readonly #store: SessionStore;
+  readonly #metrics = new Metrics();
+  readonly #context: HandlerContext;
+  /** Ends what measures the process. */
+  readonly #endMeasuring: () => void;
+  #running: Running | undefined;
+
+  constructor(settings: ServerSettings) {
+    this.#settings = settings;
+    this.#store = observedStore(settings.store, storeFailures(this.#metrics, settings.log));
+    this.#context = contextOf(settings, this.#store, this.#metrics);
+    this.#endMeasuring = settings.metrics === "off" ? () => {} : addProcessMetrics(this.#metrics);
+    this.handler = requestHandler(this.#context);
+  }
+
+  get url(): string | undefined {
+    const { server, address, hasTls } = this.#running ?? {};
+    return server?.listening === true && address !== undefined ? urlOf(server, address, hasTls === true) : undefined;
+  }
+
+  async listen(address: ListenAddress, { tls, tlsEndsElsewhere = false }: ListenOptions = {}): Promise<void> {
+    if (this.#running !== undefined) throw new Error("The server listens already.");
+    const hasTls = tls !== undefined;
+    refuseUnsafe(address, { hasCredentials: !this.#context.open, hasTls, tlsEndsElsewhere });
+    const server = httpServer(this.#settings, tls, this.handler);
+    this.#running = { server, address, hasTls, ...connectionsOf(server, hasTls, this.#metrics) };
+    server.on("clientError", (error, socket) => {
+      this.#metrics.malformed++;
+      answerClientError(error, socket);
+    });
+    try {
+      await listenOn(server, address);
+    } catch (error) {
+      this.#running = undefined;
+      throw error;
+    }
+  }
+
+  setCredentials(credentials: readonly Credential[]): void {
+    if (this.#context.open) {
+      throw new TypeError("credentials: the server was started without any, and stays so until it is started anew");
+    }
+    this.#context.callers = callersOf(checkedCredentials(credentials), this.#store);
+  }
+
+  setTls({ cert, key }: TlsFiles): void {
+    if (this.#running?.hasTls !== true) throw new TypeError("tls: the server listens without it");
+    (this.#running.server as HttpsServer).setSecureContext({ cert, key, minVersion: TLS });
+  }
+
+  async close({ within = 10 }: { readonly within?: Duration | undefined } = {}): Promise<void> {
+    const patience = milliseconds("within", within);
+    this.#context.stopping = true;
+    for (const call of this.#context.streams) call.stop();
+    const running = this.#running;
+    if (running !== undefined) {
+      await stopped({ ...running, underWay: () => this.#metrics.underWay }, patience);
+    }
+    this.#endMeasuring();
+  }
+}
+
+/** The oldest version that is spoken. */
+const TLS = "TLSv1.2";
+
+function contextOf(settings: ServerSettings, store: SessionStore, metrics: Metrics): HandlerContext {
   const { credentials, clock, maxBody, requestTimeout, rate, log } = settings;
   const ready = readinessOf(store, settings.storeTimeout, clock);
   const operations = operationsMounts({ isStopping: () => context.stopping, ready, metrics, access: settings.metrics });
-  const context = {
+  const context: HandlerContext = {
     mounts: [...operations, ...settings.mounts(store)],
     limits: { maxBody, answerTimeout: requestTimeout },
     rate,
@@ -118,8 +134,7 @@ function contextOf(
     callers: credentials === undefined ? anybody(store) : callersOf(credentials, store),
     open: credentials === undefined,
     stopping: false,
-    streams: new Set<never>(),
-    end: settings.metrics === "off" ? (): void => {} : addProcessMetrics(metrics),
+    streams: new Set(),
   };
   return context;
 }
@@ -157,7 +172,7 @@ function httpServer(settings: ServerSettings, tls: TlsFiles | undefined, handler
   const server =
     tls === undefined
       ? createHttpServer(options, handler)
-      : createHttpsServer({ ...options, ...tls, minVersion: "TLSv1.2", handshakeTimeout: headersTimeout }, handler);
+      : createHttpsServer({ ...options, ...tls, minVersion: TLS, handshakeTimeout: headersTimeout }, handler);
   // Asked for the body, a client with "Expect: 100-continue" sends it; refused, it does not.
   server.on("checkContinue", handler);
   // A client that reads nothing does not keep an answer waiting for ever.

@@ -21,28 +21,24 @@ export interface Connections {
 }
 
 /** Takes no more connections, waits for what is under way, `within` milliseconds at most, and closes all that is left. */
-export async function stopped({ server, sockets, raw, underWay }: Connections, within: number): Promise<void> {
-  let gone = false;
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => {
-      gone = true;
-      resolve();
-    });
+export async function stopped(connections: Connections, within: number): Promise<void> {
+  const closed = new Promise<boolean>((resolve) => {
+    connections.server.close(() => resolve(true));
   });
   const end = performance.now() + within;
-  while (!gone) {
-    const late = performance.now() >= end;
-    if (late || underWay() === 0) {
-      // What was answered, and is still on its way to a slow client, is not cut off.
-      for (const socket of sockets) if (late || socket.writableLength === 0) socket.destroy();
-      if (sockets.size === 0 || late) for (const socket of raw) socket.destroy();
-    }
-    await Promise.race([closed, pause(LOOK)]);
-  }
+  do closeSome(connections, performance.now() >= end);
+  while (!(await Promise.race([closed, pause()])));
 }
 
-function pause(ms: number): Promise<void> {
+function closeSome({ sockets, raw, underWay }: Connections, late: boolean): void {
+  if (!late && underWay() > 0) return;
+  // What was answered, and is still on its way to a slow client, is not cut off.
+  for (const socket of sockets) if (late || socket.writableLength === 0) socket.destroy();
+  if (sockets.size === 0 || late) for (const socket of raw) socket.destroy();
+}
+
+function pause(): Promise<false> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms);
+    setTimeout(resolve, LOOK, false);
   });
 }
