@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { chmodSync } from "node:fs";
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
@@ -88,6 +89,8 @@ class ServerOver implements SessionServer {
     });
     try {
       await listenOn(server, address);
+      // Whoever can write to a socket is let in, and what the umask says is meant for files.
+      if ("path" in address && this.#context.open) chmodSync(address.path, 0o600);
     } catch (error) {
       this.#running = undefined;
       throw error;

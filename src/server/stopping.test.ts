@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
 
 import { tmpdir } from "node:os";
@@ -85,6 +85,7 @@ describe("a server listens", () => {
     const server = serverOver({ ...SETTINGS, credentials: undefined });
     await server.listen({ path });
     expect(server.url).toBe(`unix:${path}`);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
     expect((await rawRequest({ path }, raw("GET /healthz HTTP/1.1\nHost: anything\n\n"))).status).toBe(200);
     const second = serverOver({ ...SETTINGS, credentials: undefined });
     await expect(second.listen({ path })).rejects.toThrow(/another process does/);
