@@ -23,13 +23,20 @@ describe("a credential", () => {
   });
 
   test("is nothing else", () => {
-    const wrong = [shop.text, `Basic ${shop.text}`, `Bearer  ${shop.text}`, `Bearer ${shop.text} `, `Bearer ${shop.text}x`];
+    const wrong = [
+      shop.text,
+      `Basic ${shop.text}`,
+      `Bearer  ${shop.text}`,
+      `Bearer ${shop.text} `,
+      `Bearer ${shop.text}x`,
+    ];
     const hashes = [`Bearer ${shop.credential.sha256}`, "Bearer ", "Bearer", "", `Bearer ${"x".repeat(10_000)}`];
     for (const text of [undefined, ...wrong, ...hashes]) expect(callers.of(text), text).toBeUndefined();
   });
 
   test("is made for names that can be only", () => {
-    for (const name of ["", "a b", "-a", "a\n", "x".repeat(65), "ä"]) expect(() => newCredential(name, "shop")).toThrow(TypeError);
+    for (const name of ["", "a b", "-a", "a\n", "x".repeat(65), "ä"])
+      expect(() => newCredential(name, "shop")).toThrow(TypeError);
     for (const name of ["", "Shop", "a:b", "a/b"]) expect(() => newCredential("shop", name)).toThrow(TypeError);
   });
 });

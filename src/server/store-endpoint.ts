@@ -41,12 +41,12 @@ const LARGEST_PAGE = 1_000;
 export function storeEndpoint({ timeout, log, clock = systemClock }: StoreEndpointOptions): Endpoint {
   const failures = failureLog(clock, log);
   return (call) => {
-    const { req, path, signal, caller } = call;
+    const { req, path, caller } = call;
     if (path.length > 0) throw new Refusal(404, "not-found", "There is nothing behind the store");
     if (req.method !== "POST") {
       throw new Refusal(405, "method-not-allowed", "The verbs of the store are sent by POST", { Allow: "POST" });
     }
-    const patience: Patience = { clock, timeout, gone: signal };
+    const patience: Patience = { clock, timeout, caller: call };
     return call.body().then((body) => answered(requested(body), caller.store, patience, failures));
   };
 }
@@ -62,8 +62,8 @@ function requested(body: unknown): readonly WireCall[] {
 interface Patience {
   readonly clock: Clock;
   readonly timeout: number;
-  /** Aborted when nobody waits for the answer any more. */
-  readonly gone: EndpointCall["signal"];
+  /** Its signal is made when it is asked for: a store that answers at once needs none. */
+  readonly caller: Pick<EndpointCall, "signal">;
 }
 
 function answered(
@@ -174,11 +174,12 @@ async function collected(listing: AsyncIterable<ListedRecord>, given: Given): Pr
 
 /** Resolves with the answer, with a failure, or when it is too late; nobody is kept waiting for who went away. */
 function within(
-  { clock, timeout, gone }: Patience,
+  { clock, timeout, caller }: Patience,
   given: Given,
   result: PromiseLike<unknown>,
   failure: (error: unknown) => WireAnswer,
 ): Promise<WireAnswer> {
+  const gone = caller.signal;
   return new Promise((resolve) => {
     let isOver = false;
     const end = (answer: WireAnswer): void => {

@@ -2,16 +2,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { remoteStore, type RemoteStore } from "../../src/store/remote.ts";
 import type { StoredRecord } from "../../src/store/store.ts";
-import { POSTGRES_PROGRAMS } from "../servers/postgres.ts";
-import { REDIS_PROGRAMS } from "../servers/redis.ts";
 import { describeWithServers } from "../servers/require.ts";
-import {
-  type EnginePlace,
-  startEngine,
-  startStoreServer,
-  type StoreEngine,
-  type StoreServer,
-} from "../servers/store-server.ts";
+import { startSessionServer, type TestSessionServer } from "../servers/session-server.ts";
+import { STORE_ENGINES, type StoreEngine } from "../servers/store-engines.ts";
 
 const WRITERS = 16;
 /** Writes that are acknowledged before the server is killed. */
@@ -74,28 +67,28 @@ async function check(store: RemoteStore, subject: string, known: readonly Known[
   }
 }
 
-function killed(engine: StoreEngine, programs: readonly string[]): void {
-  describeWithServers(`on ${engine}`, programs, () => {
-    let place: EnginePlace;
-    let server: StoreServer;
+for (const [name, { programs, start }] of Object.entries(STORE_ENGINES)) {
+  describeWithServers(`on ${name}`, programs, () => {
+    let engine: StoreEngine;
+    let server: TestSessionServer;
     beforeAll(async () => {
-      place = await startEngine(engine);
-      server = await startStoreServer(place);
+      engine = await start();
+      server = await startSessionServer({ args: engine.args, credentials: [{ application: "shop" }] });
     });
     afterAll(async () => {
       await server?.stop();
-      await place?.stop();
+      await engine?.stop();
     });
 
     test(`${WRITERS} writers, and the server is killed: what was acknowledged is there, whole, and the same store goes on`, async () => {
-      const store = remoteStore(server.url, { credential: "shop" });
+      const store = remoteStore(server.url, { credential: server.credentials["shop"] });
       const subjects = Array.from({ length: WRITERS }, (_, i) => `writer/${i}`);
       const known = new Map(subjects.map((subject) => [subject, [] as Known[]]));
       let done = 0;
       let kill: Promise<unknown> | undefined;
       const acknowledged = (): void => {
         // At the same moment: what the engine has not acknowledged by then the server must not have acknowledged.
-        if (++done === BEFORE) kill = Promise.all([place.crash(), server.kill()]);
+        if (++done === BEFORE) kill = Promise.all([engine.crash(), server.kill()]);
       };
       const reasons = await Promise.all(
         subjects.map((subject) => write(store, subject, known.get(subject)!, acknowledged)),
@@ -111,7 +104,3 @@ function killed(engine: StoreEngine, programs: readonly string[]): void {
     });
   });
 }
-
-killed("sqlite", []);
-killed("redis", REDIS_PROGRAMS);
-killed("postgres", POSTGRES_PROGRAMS);
