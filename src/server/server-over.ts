@@ -156,13 +156,14 @@ function storeFailures(metrics: Metrics, log: (line: string) => void): (error: u
 }
 
 function httpServer(settings: ServerSettings, tls: TlsFiles | undefined, handler: RequestListener): Server {
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = settings;
+  const { requestTimeout, keepAliveTimeout } = settings;
+  const headersTimeout = Math.min(settings.headersTimeout, requestTimeout);
   const options: ServerOptions = {
     headersTimeout,
     requestTimeout,
     keepAliveTimeout,
     // A connection is looked at so often, and may take so much longer.
-    connectionsCheckingInterval: Math.max(20, Math.min(headersTimeout, requestTimeout) / 4),
+    connectionsCheckingInterval: Math.max(20, headersTimeout / 4),
     maxHeaderSize: 16 * 1024,
     insecureHTTPParser: false,
     // Answered by the handler, as JSON.
