@@ -103,6 +103,7 @@ class ChangeStream {
 
   #pulse(pause: number): void {
     this.tell({ now: performance.now(), current: this.#current });
+    if (!this.#isUp) return;
     this.#cancel = this.#clock.after(pause, () => this.#pulse(Math.min(pause * 5, PULSE)));
   }
 }
