@@ -10,7 +10,7 @@ import { remoteStore, type RemoteFetch, type RemoteRequest } from "./remote.ts";
 const NOW = Date.UTC(2026, 0, 1);
 const call = { now: NOW };
 const record = { version: "v1", expiresAt: NOW + 60_000, value: "{}" };
-const HERE = "http://localhost:7420";
+const HERE = "http://localhost:26282";
 
 const servers: LocalStoreServer[] = [];
 afterEach(async () => {
@@ -73,6 +73,9 @@ describe("remoteStore on the wire", () => {
     expect(await exchangesOf(() => browser.visit(user, (session) => session.data))).toBe(1);
     expect(await exchangesOf(() => browser.visit(user, (session) => session.patch({ n: 2 })))).toBe(2);
     expect(await exchangesOf(async () => await browser.arrive().answer())).toBe(0);
+    expect(await exchangesOf(() => browser.visit(user, (session) => session.authenticate("ada")))).toBe(2);
+    expect(await exchangesOf(() => browser.visit(user, (session) => session.destroy()))).toBe(2);
+    expect(await exchangesOf(() => user.manager.revokeAll("ada"))).toBe(1);
   });
 
   test("64 reads at once are a few exchanges, and connections are kept alive", async () => {
@@ -370,7 +373,7 @@ describe("options", () => {
     "http://localhost:1",
     "http://a.localhost",
     "http://127.1.2.3",
-    "http://[::1]:7420",
+    "http://[::1]:26282",
     "https://a.example/x",
   ])("takes the address %s", (url) => {
     expect(remoteStore(url).name).toBe("remoteStore");

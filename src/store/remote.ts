@@ -63,7 +63,7 @@ export type RemoteStore = SessionStore & Required<Pick<SessionStore, "name" | "c
  * @example
  * import { remoteStore } from "coatcheck/store/remote";
  *
- * const store = remoteStore("https://sessions.internal:7420", { credential: process.env.SESSIONS_CREDENTIAL });
+ * const store = remoteStore("https://sessions.internal:26282", { credential: process.env.SESSIONS_CREDENTIAL });
  *
  * @throws TypeError for options that cannot work; for an address with a user, a password or a query in it; and for one with
  * `http:` that is not of this machine, unless `allowInsecure` is said
@@ -107,7 +107,7 @@ const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 function checkedUrl(given: string | URL, allowInsecure: boolean): string {
   const url = urlIn(given);
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new TypeError("url: expected the address of a session server, such as https://sessions.internal:7420");
+    throw new TypeError("url: expected the address of a session server, such as https://sessions.internal:26282");
   }
   if (url.username !== "" || url.password !== "") {
     throw new TypeError("url: addresses get logged; give the credential as the option `credential`");
