@@ -212,7 +212,7 @@ async function changed(visit: Visit, change: Change, status?: number): Promise<A
 async function committed({ session, release }: Visit, change: Change): Promise<void> {
   try {
     change(session);
-    if ((await session.commit()) === "gone") throw noSession();
+    await session.commit();
   } catch (error) {
     release();
     throw error;
