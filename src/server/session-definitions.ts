@@ -3,21 +3,19 @@
  *
  * @module
  */
-import { withSessions } from "../adapter/node.ts";
 import {
   defineSession,
   header,
   keyRing,
-  type Session,
   type SessionDefinition,
   type SessionOptions,
   type Transport,
 } from "../index.ts";
 import { boundedCache } from "../internal/bounded-cache.ts";
-import type { MaybePromise } from "../internal/maybe-promise.ts";
 import { checkNames } from "../internal/option-names.ts";
 import type { SessionStore } from "../store/store.ts";
-import type { Caller, EndpointCall } from "./endpoint.ts";
+import type { Caller } from "./endpoint.ts";
+import { visitsOf, type Visits } from "./session-visit.ts";
 
 /**
  * How sessions of the JSON API live. An application of TypeScript that shares them by the same store must say the same in its
@@ -44,8 +42,7 @@ export type Data = Record<string, unknown>;
 /** A definition, and what brings the session of a request. */
 export interface Installed {
   readonly definition: SessionDefinition<Data>;
-  /** The session of whoever asks; a new one when there is none. Rejects with, or throws, a `StoreError`. */
-  of(call: EndpointCall): MaybePromise<Session<Data>>;
+  readonly visit: Visits<Data>;
 }
 
 /** The definitions of one name: they share records and tokens, and differ in how a request uses them. */
@@ -57,6 +54,9 @@ export interface Definitions {
   /** No token is looked at: what is set begins a session. */
   readonly beginning: Installed;
 }
+
+/** Where a token travels, both ways. */
+const HEADER = "Session-Token";
 
 /** A name takes up to 2 MB for the tokens that were seen, and is made anew within microseconds. */
 const MOST_NAMES = 64;
@@ -87,14 +87,7 @@ export function sessionDefinitions(options: SessionsOptions): (caller: Caller, n
 function definitionsOf(options: SessionOptions & { readonly schema?: undefined }): Definitions {
   const installed = (more: Partial<SessionOptions>): Installed => {
     const definition = defineSession<Data>({ ...options, ...more, schema: undefined, codec: undefined });
-    const install = withSessions(() => undefined, definition);
-    return {
-      definition,
-      of({ req, res }) {
-        install(req, res);
-        return definition.from(req);
-      },
-    };
+    return { definition, visit: visitsOf(definition, HEADER.toLowerCase()) };
   };
   const transport = tokenHeader(true);
   return {
@@ -109,7 +102,7 @@ function definitionsOf(options: SessionOptions & { readonly schema?: undefined }
  * that a sign-in has just sent (P8), and what sets ended sessions apart from wrong secrets would tell which ids exist.
  */
 function tokenHeader(reads: boolean): Transport {
-  const { kind, bind } = header("Session-Token", { renew: true });
+  const { kind, bind } = header(HEADER, { renew: true });
   return {
     kind,
     bind(context) {

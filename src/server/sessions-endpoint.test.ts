@@ -200,7 +200,6 @@ describe("no such session", () => {
           "cache-control": "no-store",
           "content-type": "application/json",
           "content-length": expect.any(String),
-          vary: "Session-Token",
           connection: "close",
         },
       });

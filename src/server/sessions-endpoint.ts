@@ -11,13 +11,7 @@ import { chain, isPromise, type MaybePromise } from "../internal/maybe-promise.t
 import type { SessionStore } from "../store/store.ts";
 import { Refusal, type Answer, type Endpoint, type EndpointCall } from "./endpoint.ts";
 import { changedMeanwhile, noSession, refusal, shown, summaryView, tagOf } from "./session-answer.ts";
-import {
-  sessionDefinitions,
-  type Data,
-  type Definitions,
-  type Installed,
-  type SessionsOptions,
-} from "./session-definitions.ts";
+import { sessionDefinitions, type Data, type Definitions, type SessionsOptions } from "./session-definitions.ts";
 import {
   changesOf,
   dataOf,
@@ -32,6 +26,8 @@ import {
   requireNoIfMatch,
   subjectOf,
 } from "./session-input.ts";
+
+import type { Visit } from "./session-visit.ts";
 
 export type { SessionsOptions } from "./session-definitions.ts";
 
@@ -90,7 +86,7 @@ function methodsOf(of: string | undefined, step: string | undefined): Methods | 
 // --- the session of whoever asks ----------------------------------------------------------------------------------------
 
 function read({ merging }: Definitions, call: EndpointCall): MaybePromise<Answer> {
-  return chain(merging.of(call), (session) => shown(present(session)));
+  return chain(merging.visit(call), (visit) => visit.answer(shown(present(visit).session)));
 }
 
 async function begun({ beginning }: Definitions, call: EndpointCall): Promise<Answer> {
@@ -102,9 +98,8 @@ async function begun({ beginning }: Definitions, call: EndpointCall): Promise<An
   if (whose === undefined && level !== undefined) {
     throw new Refusal(400, "bad-level", "level goes with a subject: it says how sure you are of whose session it is.");
   }
-  const visit = await visited(beginning, call);
   return await changed(
-    visit,
+    await beginning.visit(call),
     (session) => {
       set(session, given);
       if (whose !== undefined) session.authenticate(whose, options);
@@ -138,32 +133,36 @@ async function authenticated({ merging }: Definitions, call: EndpointCall): Prom
   const { subject, level, keep } = await fieldsOf(call, ["subject", "level", "keep"]);
   const whose = subjectOf(subject);
   const options = { ...levelOption(level), keep: keysOf(keep, "keep") };
-  return await changed(await visitedPresent(merging, call), (session) => session.authenticate(whose, options));
+  return await changed(present(await merging.visit(call)), (session) => session.authenticate(whose, options));
 }
 
 async function regenerated({ merging }: Definitions, call: EndpointCall): Promise<Answer> {
   requireNoIfMatch(call);
-  return await changed(await visitedPresent(merging, call), (session) => session.regenerate());
+  return await changed(present(await merging.visit(call)), (session) => session.regenerate());
 }
 
 async function touched({ merging }: Definitions, call: EndpointCall): Promise<Answer> {
   requireNoIfMatch(call);
-  await changed(await visitedPresent(merging, call), () => {});
-  return { status: 204 };
+  const visit = present(await merging.visit(call));
+  await written(visit, () => {});
+  return await visit.answer({ status: 204 });
 }
 
 /** Signing out is done when there is no session any more, whoever ended it: so it can be asked for again. */
 async function ended({ merging }: Definitions, call: EndpointCall): Promise<Answer> {
   requireNoIfMatch(call);
-  const visit = await visited(merging, call);
-  if (!visit.session.isNew) await committed(visit, (session) => session.destroy());
-  return { status: 204 };
+  const { session, answer } = await merging.visit(call);
+  if (session.isNew) return { status: 204 };
+  session.destroy();
+  await session.commit();
+  return await answer({ status: 204 });
 }
 
 /** A change that is made only while the session is what `If-Match` names, where there is one. */
 async function conditionally({ merging, rejecting }: Definitions, call: EndpointCall, change: Change): Promise<Answer> {
   const tags = ifMatchOf(call);
-  const visit = await visitedPresent(tags === undefined ? merging : rejecting, call);
+  const { visit: visiting } = tags === undefined ? merging : rejecting;
+  const visit = present(await visiting(call));
   if (Array.isArray(tags) && !tags.includes(tagOf(visit.session))) throw changedMeanwhile();
   return await changed(visit, change);
 }
@@ -175,48 +174,21 @@ function levelOption(level: unknown): { readonly level?: string } {
 
 type Change = (session: Session<Data>) => void;
 
-/** A session in the hands of a request that may change it. */
-interface Visit {
-  readonly session: Session<Data>;
-  /** Gives the response back as it was before the session was looked at. */
-  release(): void;
-}
-
-async function visited(installed: Installed, call: EndpointCall): Promise<Visit> {
-  const { res } = call;
-  const { writeHead, write, end, flushHeaders } = res;
-  const session = await installed.of(call);
-  return { session, release: () => void Object.assign(res, { writeHead, write, end, flushHeaders }) };
-}
-
-async function visitedPresent(installed: Installed, call: EndpointCall): Promise<Visit> {
-  const visit = await visited(installed, call);
-  present(visit.session);
+/** A visit of a session that is there. */
+function present(visit: Visit<Data>): Visit<Data> {
+  if (visit.session.isNew) throw noSession();
   return visit;
 }
 
-function present(session: Session<Data>): Session<Data> {
-  if (session.isNew) throw noSession();
-  return session;
+/** Changes a session and writes it; one that is gone by then is no session any more. */
+async function written(visit: Visit<Data>, change: Change): Promise<Session<Data>> {
+  change(visit.session);
+  await visit.session.commit();
+  return present(visit).session;
 }
 
-async function changed(visit: Visit, change: Change, status?: number): Promise<Answer> {
-  await committed(visit, change);
-  return shown(present(visit.session), status);
-}
-
-/**
- * Changes a session and writes it. When that fails, the response must go out without the session: with it, what its client is
- * told was not written would be written once more.
- */
-async function committed({ session, release }: Visit, change: Change): Promise<void> {
-  try {
-    change(session);
-    await session.commit();
-  } catch (error) {
-    release();
-    throw error;
-  }
+async function changed(visit: Visit<Data>, change: Change, status?: number): Promise<Answer> {
+  return await visit.answer(shown(await written(visit, change), status));
 }
 
 function set(session: Session<Data>, data: Data): void {
