@@ -3,15 +3,19 @@
  *
  * @module
  */
+import { milliseconds } from "../internal/duration.ts";
+import type { SessionStore } from "../store/store.ts";
 import type { Mount } from "./mount.ts";
 import { isNamespace } from "./namespaced-store.ts";
-import type { SessionPolicy } from "./session-server.ts";
-import type { SessionStore } from "../store/store.ts";
+import type { SessionPolicy, SessionServerOptions } from "./session-server.ts";
+import { storeEndpoint } from "./store-endpoint.ts";
 
 /** The endpoints of a session server. */
-export function endpointsOf(_policy: SessionPolicy): readonly Mount[] {
+export function endpointsOf(policy: SessionPolicy & Pick<SessionServerOptions, "log">): readonly Mount[] {
+  const { clock, log } = policy;
+  const timeout = milliseconds("storeTimeout", policy.storeTimeout ?? 2);
   return [
-    // { kind: "endpoint", path: "/v1/store", methods: ["POST"], endpoint: storeEndpoint({ timeout }) },
+    { kind: "endpoint", path: "/v1/store", methods: ["POST"], endpoint: storeEndpoint({ timeout, clock, log }) },
     // { kind: "endpoint", path: "/v1/sessions", below: true, methods: [...], endpoint: sessionsEndpoint(policy) },
     // { kind: "open", path: "/openapi.json", methods: ["GET", "HEAD"], answer: () => ({ status: 200, body: openapi() }) },
   ];

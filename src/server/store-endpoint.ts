@@ -1,0 +1,231 @@
+/**
+ * The verbs of a store over HTTP, for `remoteStore`: `POST /v1/store`.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../internal/clock.ts";
+import { isPromise, type MaybePromise } from "../internal/maybe-promise.ts";
+import {
+  baseFrom,
+  callsIn,
+  Malformed,
+  recordFrom,
+  wireRecord,
+  type WireAnswer,
+  type WireCall,
+} from "../internal/remote-protocol.ts";
+import type { ListedRecord, SessionStore, StoreCall } from "../store/store.ts";
+import { type Answer, type Endpoint, type EndpointCall, Refusal } from "./endpoint.ts";
+import { type FailureLog, failureLog } from "./failure-log.ts";
+
+/** What {@link storeEndpoint} takes. */
+export interface StoreEndpointOptions {
+  /** How long the store may take for one call, in milliseconds. */
+  readonly timeout: number;
+  /** Told why the store failed, now and then, without keys and data. Default: stderr. */
+  readonly log?: ((line: string) => void) | undefined;
+  /** For tests. Default: the clock of the machine. */
+  readonly clock?: Clock | undefined;
+}
+
+/** However many are asked for: a page may have fewer. */
+const LARGEST_PAGE = 1_000;
+
+/**
+ * Carries out the calls of a request on the caller's store, side by side, and answers each of them. What the store answers at
+ * once costs no promise.
+ *
+ * A call that fails, or takes longer than the timeout, is answered as such, and the others are not touched by it. Throws a
+ * {@link Refusal} for what is no such request: then nothing of it was done.
+ */
+export function storeEndpoint({ timeout, log, clock = systemClock }: StoreEndpointOptions): Endpoint {
+  const failures = failureLog(clock, log);
+  return (call) => {
+    const { req, path, caller } = call;
+    if (path.length > 0) throw new Refusal(404, "not-found", "There is nothing behind the store");
+    if (req.method !== "POST") {
+      throw new Refusal(405, "method-not-allowed", "The verbs of the store are sent by POST", { Allow: "POST" });
+    }
+    const patience: Patience = { clock, timeout, caller: call };
+    return call.body().then((body) => answered(requested(body), caller.store, patience, failures));
+  };
+}
+
+function requested(body: unknown): readonly WireCall[] {
+  try {
+    return callsIn(body);
+  } catch (error) {
+    throw error instanceof Malformed ? new Refusal(400, "bad-call", error.message) : error;
+  }
+}
+
+interface Patience {
+  readonly clock: Clock;
+  readonly timeout: number;
+  /** Its signal is made when it is asked for: a store that answers at once needs none. */
+  readonly caller: Pick<EndpointCall, "signal">;
+}
+
+function answered(
+  calls: readonly WireCall[],
+  store: SessionStore,
+  patience: Patience,
+  failures: FailureLog,
+): MaybePromise<Answer> {
+  let waits = false;
+  const answers = calls.map((call) => {
+    const answer = attempted(call, store, patience, failures);
+    waits ||= isPromise(answer);
+    return answer;
+  });
+  if (!waits) return { status: 200, body: { answers } };
+  return Promise.all(answers).then((all) => ({ status: 200, body: { answers: all } }));
+}
+
+/** Never throws. */
+function attempted(
+  call: WireCall,
+  store: SessionStore,
+  patience: Patience,
+  failures: FailureLog,
+): MaybePromise<WireAnswer> {
+  const given = new Given(call);
+  try {
+    const result = performed(call, store, given);
+    if (result === undefined) return notCapable(store, call);
+    if (!isPromise(result)) return { ok: result };
+    return within(patience, given, result, (error) => failed(call, store, error, failures));
+  } catch (error) {
+    return failed(call, store, error, failures);
+  }
+}
+
+function failed(call: WireCall, store: SessionStore, error: unknown, failures: FailureLog): WireAnswer {
+  failures.tell(call, store.name ?? "the store", error);
+  return { error: "store-unavailable", message: "The store behind the server failed; the log of the server says why" };
+}
+
+const TOO_LATE: WireAnswer = {
+  error: "store-unavailable",
+  message: "The store behind the server did not answer in time",
+  timedOut: true,
+};
+
+function notCapable(store: SessionStore, { verb }: WireCall): WireAnswer {
+  return { error: "not-capable", message: `The store behind the server (${store.name ?? "custom"}) has no ${verb}` };
+}
+
+/** What goes out as `ok`; undefined where the store has no such verb. */
+function performed(call: WireCall, store: SessionStore, given: Given): MaybePromise<unknown> {
+  switch (call.verb) {
+    case "create":
+      return store.create(call.key, recordFrom(call.record), given);
+    case "read": {
+      const found = store.read(call.key, given);
+      return isPromise(found) ? found.then(recordOut) : recordOut(found);
+    }
+    case "update":
+      return store.update(call.key, recordFrom(call.record), baseFrom(call.base), given);
+    case "touch":
+      return store.touch(call.key, call.expiresAt, given);
+    case "delete":
+      return store.delete(call.key, given);
+    case "listBySubject": {
+      const listing = store.listBySubject?.(call.subject, given);
+      return listing && collected(listing, given);
+    }
+    case "deleteBySubject":
+      return store.deleteBySubject?.(call.subject, { except: call.except }, given);
+    case "list": {
+      const page = store.list?.(call.prefix, { cursor: call.cursor, limit: Math.min(call.limit, LARGEST_PAGE) }, given);
+      return isPromise(page) ? page.then(pageOut) : page && pageOut(page);
+    }
+    case "count":
+      return store.count?.(call.prefix, given);
+  }
+}
+
+function recordOut(record: Parameters<typeof wireRecord>[0] | undefined): object | null {
+  return record === undefined ? null : wireRecord(record);
+}
+
+function listedOut({ key, record }: ListedRecord): object {
+  return { key, record: wireRecord(record) };
+}
+
+function pageOut({
+  records,
+  cursor,
+}: {
+  readonly records: readonly ListedRecord[];
+  readonly cursor?: string | undefined;
+}): object {
+  return { records: records.map(listedOut), cursor };
+}
+
+async function collected(listing: AsyncIterable<ListedRecord>, given: Given): Promise<readonly object[]> {
+  const all: object[] = [];
+  for await (const listed of listing) {
+    if (given.isAborted) break;
+    all.push(listedOut(listed));
+  }
+  return all;
+}
+
+/** Resolves with the answer, with a failure, or when it is too late; nobody is kept waiting for who went away. */
+function within(
+  { clock, timeout, caller }: Patience,
+  given: Given,
+  result: PromiseLike<unknown>,
+  failure: (error: unknown) => WireAnswer,
+): Promise<WireAnswer> {
+  const gone = caller.signal;
+  return new Promise((resolve) => {
+    let isOver = false;
+    const end = (answer: WireAnswer): void => {
+      isOver = true;
+      cancel();
+      gone.removeEventListener("abort", giveUp);
+      resolve(answer);
+    };
+    const giveUp = (): void => {
+      end(TOO_LATE);
+      given.abort();
+    };
+    const cancel = clock.after(timeout, () => {
+      failure(new Error(`no answer within ${timeout} ms`));
+      giveUp();
+    });
+    gone.addEventListener("abort", giveUp);
+    // Of what comes too late nobody is told.
+    result.then(
+      (ok) => void (isOver || end({ ok })),
+      (error: unknown) => void (isOver || end(failure(error))),
+    );
+  });
+}
+
+/** What a store is given beside the arguments; its `AbortSignal` is made when the store asks for it: local stores never do. */
+class Given implements StoreCall {
+  readonly now: number;
+  readonly previousSubject: string | undefined;
+  /** Whoever asks a session server has no other way to know that a copy was served. */
+  readonly fresh = true;
+  isAborted = false;
+  #controller: AbortController | undefined;
+
+  constructor(call: WireCall) {
+    this.now = call.now;
+    this.previousSubject = "previousSubject" in call ? call.previousSubject : undefined;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.isAborted = true;
+    this.#controller?.abort();
+  }
+}
