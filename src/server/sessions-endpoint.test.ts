@@ -1,8 +1,11 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { gate, instrumented, KEY, MINUTE, type Instrumented } from "../../test/testbed.ts";
+import { Browser, COOKIE, gate, instrumented, KEY, MINUTE, type Data, type Instrumented } from "../../test/testbed.ts";
 import { sessionApi, type Reply, type SessionApi } from "../../test/servers/session-api.ts";
+import { defineSession } from "../index.ts";
 import { memoryStore } from "../store/memory.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
+import { namespacedStore } from "./namespaced-store.ts";
 import { sessionsEndpoint, type SessionsOptions } from "./sessions-endpoint.ts";
 
 const running: SessionApi[] = [];
@@ -156,6 +159,63 @@ describe("a session", () => {
     it.clock.advance(MINUTE);
     expect(await it.ask("GET", CURRENT, { token })).toMatchObject(NO_SESSION);
   });
+});
+
+describe("a store that answers later", () => {
+  test("is waited for, also by what an answer has to write: a touch, a renewal", async () => {
+    const it = await world();
+    it.store.before = async () => {};
+    const { token } = await begun(it, { data: { a: 1 }, subject: "ada" });
+    it.clock.advance(10 * MINUTE);
+    expect(await it.ask("GET", CURRENT, { token })).toMatchObject({ status: 200, body: { data: { a: 1 } } });
+    expect(it.store.calls).toContain("touch");
+    it.clock.advance(6 * MINUTE);
+    const reply = await it.ask("GET", CURRENT, { token });
+    expect(known(reply).token).toMatch(/^[\w-]{43}$/);
+    const patched = await it.ask("PATCH", CURRENT, { token: known(reply).token, body: { data: { b: 2 } } });
+    expect(patched).toMatchObject({ status: 200, body: { data: { a: 1, b: 2 } } });
+    expect(await it.ask("DELETE", CURRENT, { token: known(reply).token })).toMatchObject({ status: 204 });
+    expect(await it.ask("GET", CURRENT, { token })).toMatchObject(NO_SESSION);
+  });
+});
+
+test("an application of TypeScript with the same keys and audience has the same sessions", async () => {
+  const policy = { keys: KEY, audience: "staging" };
+  const it = await world(policy);
+  const { clock } = it;
+  const user = defineSession<Data>({ ...policy, name: "user", store: namespacedStore(it.store, "shop"), clock });
+  const browser = new Browser(user);
+  await browser.visit(user, (session) => {
+    session.set({ name: "Ada" });
+    session.authenticate("ada");
+  });
+  const token = browser.jar.get(COOKIE) ?? "";
+  expect(await it.ask("GET", CURRENT, { token })).toMatchObject({ body: { subject: "ada", data: { name: "Ada" } } });
+  expect(await it.other("GET", CURRENT, { token })).toMatchObject(NO_SESSION);
+  await it.ask("PATCH", CURRENT, { token, body: { data: { visits: 1 } } });
+  expect(await browser.visit(user, ({ data }) => data)).toEqual({ name: "Ada", visits: 1 });
+
+  const begins = await begun(it, { data: { theme: "dark" }, subject: "bob" });
+  browser.jar.set(COOKIE, begins.token);
+  expect(await browser.visit(user, ({ subject, data }) => ({ subject, data }))).toEqual({
+    subject: "bob",
+    data: { theme: "dark" },
+  });
+  await browser.visit(user, (session) => session.destroy());
+  expect(await it.ask("GET", CURRENT, { token: begins.token })).toMatchObject(NO_SESSION);
+});
+
+test("data that an application of TypeScript has made a list is shown, replaced, and not changed by key", async () => {
+  const it = await world();
+  const { token } = await begun(it);
+  const user = defineSession<string[]>({ name: "user", store: namespacedStore(it.store, "shop"), clock: it.clock });
+  const browser = new Browser(user);
+  browser.jar.set(COOKIE, token);
+  await browser.visit(user, (session) => session.set(["tea"]));
+  const refused = await it.ask("PATCH", CURRENT, { token, body: { data: { a: 1 } } });
+  expect(refused).toMatchObject({ status: 409, body: { error: "data-is-a-list" } });
+  expect(await dataOf(it, token)).toEqual(["tea"]);
+  expect(await it.ask("PUT", CURRENT, { token, body: { data: { a: 1 } } })).toMatchObject({ body: { data: { a: 1 } } });
 });
 
 describe("no such session", () => {
@@ -619,6 +679,25 @@ describe("a bad request", () => {
     expect(reply).toMatchObject({ status: 400, body: { error, message: expect.stringMatching(/\.$/) } });
     expect(await dataOf(it, token)).toEqual({ a: 1 });
     expect((await it.ask("GET", ALL)).body).toMatchObject({ sessions: [{}] });
+  });
+
+  test("is never an error of the server, whatever JSON it has and wherever it goes", async () => {
+    const it = await world();
+    const { token } = await begun(it, { data: { a: 1 } });
+    const field = fc.constantFrom("data", "subject", "level", "keep", "remove", "__proto__", "constructor");
+    const body = fc.oneof(fc.jsonValue(), fc.dictionary(field, fc.jsonValue(), { maxKeys: 4 }));
+    const targets = ["PUT", "PATCH", "POST authenticate", "POST regenerate", "POST touch", "POST", "DELETE"];
+    const target = fc.constantFrom(...targets);
+    const property = fc.asyncProperty(target, body, fc.string(), async (request, sent, ifMatch) => {
+      const [method = "", step] = request.split(" ");
+      const path = step === undefined ? (method === "POST" ? ALL : CURRENT) : `${CURRENT}/${step}`;
+      const value = ifMatch.replaceAll(/[^\t -~]/g, "");
+      const headers = value.trim() === "" ? {} : { "If-Match": value };
+      const { status, body: answered } = await it.ask(method, path, { token, text: JSON.stringify(sent), headers });
+      expect(status).toBeLessThan(500);
+      if (status >= 400) expect(answered).toEqual({ error: expect.any(String), message: expect.any(String) });
+    });
+    await fc.assert(property, { numRuns: 300 });
   });
 
   test("a number beyond a double, and what is no JSON", async () => {
