@@ -5,9 +5,7 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import { credentialCommand } from "./credential.ts";
 import { nearest } from "./nearest.ts";
-import { serveCommand } from "./serve.ts";
 import { UsageError } from "./usage.ts";
 
 const HELP = `coatcheck: sessions for applications in any language
@@ -21,9 +19,10 @@ const HELP = `coatcheck: sessions for applications in any language
   --version
 `;
 
-const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<void> | void>> = {
-  serve: serveCommand,
-  credential: credentialCommand,
+/** Each loads what it needs, and no more: a list of credentials is there before the stores were read. */
+const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  serve: async (args) => (await import("./serve.ts")).serveCommand(args),
+  credential: async (args) => (await import("./credential.ts")).credentialCommand(args),
 };
 
 async function main([name, ...args]: readonly string[]): Promise<void> {

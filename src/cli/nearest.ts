@@ -4,11 +4,11 @@
  * @module
  */
 
-/** The one of `known` that is written most like `given`; undefined when none is near: more than a third of it differs. */
+/** The one of `known` that is written most like `given`; undefined when none is near: a third of it may differ, and two letters of four. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
   const near = known
     .map((name) => ({ name, distance: name.startsWith(given) && given !== "" ? 0 : distance(given, name) }))
-    .filter((entry) => entry.distance <= Math.max(1, Math.floor(entry.name.length / 3)));
+    .filter((entry) => entry.distance <= (entry.name.length < 4 ? 1 : Math.max(2, Math.floor(entry.name.length / 3))));
   return near.toSorted((a, b) => a.distance - b.distance)[0]?.name;
 }
 

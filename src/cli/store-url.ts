@@ -3,9 +3,6 @@
  *
  * @module
  */
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { mysqlStore } from "../store/mysql.ts";
 import { postgresStore } from "../store/postgres.ts";
 import { redisStore } from "../store/redis.ts";
@@ -14,6 +11,7 @@ import type { SessionStore } from "../store/store.ts";
 import type * as mysql2 from "mysql2/promise";
 import type * as pg from "pg";
 import type * as redis from "redis";
+import { DriverMissing, loadDriver } from "./driver.ts";
 
 /** A store that was opened, and can be closed. */
 export interface OpenedStore {
@@ -88,7 +86,7 @@ async function openSqlite(url: string): Promise<Omit<OpenedStore, "description">
 }
 
 async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "description">> {
-  const { createClient } = await driver<typeof redis>("redis");
+  const { createClient } = await loadDriver<typeof redis>("redis");
   let connected = false;
   const reconnectStrategy = (retries: number, cause: Error): number | Error =>
     connected ? Math.min(50 * 2 ** retries, 2_000) : cause;
@@ -115,7 +113,7 @@ async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "de
 }
 
 async function openPostgres(url: string, tell: Tell): Promise<Omit<OpenedStore, "description">> {
-  const { Pool } = await driver<typeof pg>("pg");
+  const { Pool } = await loadDriver<typeof pg>("pg");
   const pool = new Pool({ connectionString: url, connectionTimeoutMillis: CONNECT, statement_timeout: CONNECT });
   pool.on("error", (error) => tell(`coatcheck: postgres: ${reasonOf(error)}`));
   const store = postgresStore(pool);
@@ -130,7 +128,7 @@ async function openPostgres(url: string, tell: Tell): Promise<Omit<OpenedStore, 
 }
 
 async function openMysql(url: string): Promise<Omit<OpenedStore, "description">> {
-  const { createPool } = await driver<typeof mysql2>("mysql2/promise");
+  const { createPool } = await loadDriver<typeof mysql2>("mysql2/promise");
   const pool = createPool({ uri: url, connectTimeout: CONNECT });
   const store = mysqlStore(pool);
   await closingOnFailure(() => store.createSchema(), pool);
@@ -150,33 +148,4 @@ async function closingOnFailure(work: () => Promise<void>, pool: { end(): Promis
     await pool.end();
     throw error;
   }
-}
-
-/** A driver that is not installed. */
-class DriverMissing extends Error {
-  override readonly name = "DriverMissing";
-}
-
-/** Loads a driver: the one that is installed where the command runs, or else beside coatcheck. */
-async function driver<Module>(name: string): Promise<Module> {
-  for (const base of [join(process.cwd(), "package.json"), import.meta.url]) {
-    const file = resolvedFrom(base, name);
-    if (file !== undefined) return withDefault<Module>(await import(pathToFileURL(file).href));
-  }
-  const install = name.split("/")[0];
-  throw new DriverMissing(`That store needs a driver: npm install ${install}`);
-}
-
-function resolvedFrom(base: string, name: string): string | undefined {
-  try {
-    return createRequire(base).resolve(name);
-  } catch {
-    return undefined;
-  }
-}
-
-/** What a CommonJS module exports is behind `default`, and only what Node recognises is beside it. */
-function withDefault<Module>(module: unknown): Module {
-  const { default: all } = module as { readonly default?: object };
-  return { ...all, ...(module as object) } as Module;
 }

@@ -77,7 +77,7 @@ function lengthOf(text: string): number | undefined {
   const end = text.indexOf("\r\n\r\n");
   if (end === -1) return undefined;
   const head = text.slice(0, end);
-  if (/^HTTP\/1\.1 100 /.test(head)) return end + 4;
+  if (head.startsWith("HTTP/1.1 100 ")) return end + 4;
   const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
   return text.length < end + 4 + length ? undefined : end + 4 + length;
 }
