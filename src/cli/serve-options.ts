@@ -46,6 +46,12 @@ if it is there; else everybody on this machine is one application`,
   audience: { takes: "TEXT", help: "as the audience of the applications' definitions" },
   "store-timeout": { takes: "TIME", help: "how long the store may take. Default 2s" },
   "max-body": { takes: "SIZE", help: "of a request: 512kb, 1mb. Default 1mb" },
+  changes: {
+    takes: "WHO",
+    help: `who tells of changes, for applications that keep copies of sessions:
+store (redis, postgres), or own where nobody but this server writes.
+Default nobody`,
+  },
   rate: { takes: "N", help: "requests of an application in a second. Default no limit" },
   "max-connections": { takes: "N", help: "connections at a time. Default 10000" },
   metrics: { takes: "WHO", help: "who sees /metrics: open, credential or off. Default open" },
@@ -71,6 +77,8 @@ export interface ServeOptions {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly tlsEndsElsewhere: boolean;
   readonly shutdownTimeout: Duration;
+  /** Who tells of changes. */
+  readonly changes: "store" | "own" | undefined;
   readonly server: Omit<SessionServerOptions, "store" | "credentials" | "log">;
 }
 
@@ -89,6 +97,7 @@ export function serveOptions(args: readonly string[], env: Readonly<NodeJS.Proce
     tls: tlsOf(line),
     tlsEndsElsewhere: line.has("tls-ends-elsewhere"),
     shutdownTimeout: duration(line, "shutdown-timeout") ?? "10s",
+    changes: oneOf(line, "changes", ["store", "own"]),
     server: serverOptions(line),
   };
 }

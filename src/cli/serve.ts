@@ -16,7 +16,7 @@ export async function serveCommand(args: readonly string[]): Promise<void> {
   checkNode(options.store);
   const credentials = credentialsOf(options);
   const tls = readTls(options.tls);
-  const opened = await openStore(options.store, console.error);
+  const opened = await openStore(options.store, console.error, options.changes === "store");
   try {
     const server = made(options, opened, credentials);
     await server.listen(options.address, { tls, tlsEndsElsewhere: options.tlsEndsElsewhere });
@@ -52,7 +52,7 @@ function credentialsOf({ credentials: { file, named } }: ServeOptions): readonly
 
 function made(options: ServeOptions, { store }: OpenedStore, credentials: readonly Credential[] | undefined) {
   try {
-    return sessionServer({ ...options.server, store, credentials });
+    return sessionServer({ ...options.server, ownChanges: options.changes === "own", store, credentials });
   } catch (error) {
     // An option that the command took and the server does not.
     throw error instanceof TypeError ? new UsageError(error.message, "coatcheck serve") : error;

@@ -30,8 +30,8 @@ const CONNECT = 5_000;
 /** Told of what a driver says while nobody has asked it anything. */
 type Tell = (line: string) => void;
 
-/** Opens a store and sees that it answers. Rejects with an `Error` that says what to do, and has no password in it. */
-export async function openStore(url: string, tell: Tell): Promise<OpenedStore> {
+/** Opens a store, one that tells of changes if `watch` says so, and sees that it answers. Rejects with an `Error` that says what to do, and has no password in it. */
+export async function openStore(url: string, tell: Tell, watch = false): Promise<OpenedStore> {
   const scheme = /^[a-z]+(?=:)/.exec(url)?.[0];
   const open = scheme === undefined || !Object.hasOwn(OPENERS, scheme) ? undefined : OPENERS[scheme];
   if (open === undefined) {
@@ -39,14 +39,17 @@ export async function openStore(url: string, tell: Tell): Promise<OpenedStore> {
   }
   const description = described(url);
   try {
-    return { description, ...(await open(url, tell)) };
+    return { description, ...(await open(url, tell, watch)) };
   } catch (error) {
     if (error instanceof DriverMissing) throw error;
     throw new Error(`The store ${description} cannot be used: ${reasonOf(error)}`, { cause: error });
   }
 }
 
-type Opener = (url: string, tell: Tell) => Promise<Omit<OpenedStore, "description">>;
+/** What to say when it cannot. */
+const DEAF = "it tells of no changes; say --changes own if nobody but this server writes to it";
+
+type Opener = (url: string, tell: Tell, watch: boolean) => Promise<Omit<OpenedStore, "description">>;
 
 const OPENERS: Readonly<Record<string, Opener>> = {
   sqlite: openSqlite,
@@ -73,7 +76,8 @@ function reasonOf(error: unknown): string {
   return message || code || String(error);
 }
 
-async function openSqlite(url: string): Promise<Omit<OpenedStore, "description">> {
+async function openSqlite(url: string, _: Tell, watch: boolean): Promise<Omit<OpenedStore, "description">> {
+  if (watch) throw new Error(DEAF);
   const [path = "", query = ""] = url.slice("sqlite:".length).split("?");
   const settings = new URLSearchParams(query);
   const unknown = [...settings.keys()].find((name) => name !== "synchronous");
@@ -85,7 +89,7 @@ async function openSqlite(url: string): Promise<Omit<OpenedStore, "description">
   return { store, close: async () => store.close() };
 }
 
-async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "description">> {
+async function openRedis(url: string, tell: Tell, watch: boolean): Promise<Omit<OpenedStore, "description">> {
   const { createClient } = await loadDriver<typeof redis>("redis");
   let connected = false;
   const reconnectStrategy = (retries: number, cause: Error): number | Error =>
@@ -101,7 +105,7 @@ async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "de
   });
   await client.connect();
   connected = true;
-  const store = redisStore(client);
+  const store = redisStore(client, { watch });
   await store.read("readyz", { now: Date.now() });
   return {
     store,
@@ -112,11 +116,11 @@ async function openRedis(url: string, tell: Tell): Promise<Omit<OpenedStore, "de
   };
 }
 
-async function openPostgres(url: string, tell: Tell): Promise<Omit<OpenedStore, "description">> {
+async function openPostgres(url: string, tell: Tell, watch: boolean): Promise<Omit<OpenedStore, "description">> {
   const { Pool } = await loadDriver<typeof pg>("pg");
   const pool = new Pool({ connectionString: url, connectionTimeoutMillis: CONNECT, statement_timeout: CONNECT });
   pool.on("error", (error) => tell(`coatcheck: postgres: ${reasonOf(error)}`));
-  const store = postgresStore(pool);
+  const store = postgresStore(pool, { watch });
   await closingOnFailure(() => store.createSchema(), pool);
   return {
     store,
@@ -127,7 +131,8 @@ async function openPostgres(url: string, tell: Tell): Promise<Omit<OpenedStore, 
   };
 }
 
-async function openMysql(url: string): Promise<Omit<OpenedStore, "description">> {
+async function openMysql(url: string, _: Tell, watch: boolean): Promise<Omit<OpenedStore, "description">> {
+  if (watch) throw new Error(DEAF);
   const { createPool } = await loadDriver<typeof mysql2>("mysql2/promise");
   const pool = createPool({ uri: url, connectTimeout: CONNECT });
   const store = mysqlStore(pool);

@@ -10,6 +10,9 @@ import type { ListedPage, ListedRecord, StoredRecord, UpdateOutcome } from "../s
 /** Behind the address of a server. */
 export const STORE_PATH = "v1/store";
 
+/** The changes of the namespace, line by line. */
+export const CHANGES_PATH = "v1/changes";
+
 /** Calls in one request. */
 export const MOST_CALLS = 256;
 
@@ -244,6 +247,38 @@ function storedIn(given: unknown): StoredRecord {
   const { version, expiresAt, subject, value, revision } = fieldsOf(object("the record", given));
   const record = subject === undefined ? { version, expiresAt, value } : { version, expiresAt, subject, value };
   return revision === undefined ? record : { ...record, revision };
+}
+
+// --- changes --------------------------------------------------------------------------------------------------------------
+
+/**
+ * A line of the changes: JSON, and a line end. The first one is a {@link WirePulse}: from then on everything is told, until
+ * `lost`, which is the last one.
+ */
+export type WireLine = WireChange | WirePulse | { readonly lost: true };
+
+/** A record was changed or deleted. */
+export interface WireChange {
+  readonly key: string;
+  readonly version?: string | undefined;
+}
+
+/** Comes every second, in milliseconds of a clock of the server's that is never set. */
+export interface WirePulse {
+  /** What the server has heard of before is told. */
+  readonly now: number;
+  /** All that was done before is told, where the store says so. */
+  readonly current?: number | undefined;
+}
+
+/** Throws {@link Malformed}. */
+export function lineIn(given: string): WireLine {
+  const line = object("the line", JSON.parse(given));
+  if (line["lost"] === true) return { lost: true };
+  if (line["key"] !== undefined) {
+    return { key: string("key", line["key"]), version: optional("version", line["version"], text) };
+  }
+  return { now: finite("now", line["now"]), current: optional("current", line["current"], finite) };
 }
 
 // --- fields ---------------------------------------------------------------------------------------------------------------

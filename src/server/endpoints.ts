@@ -5,6 +5,7 @@
  */
 import { milliseconds } from "../internal/duration.ts";
 import type { SessionStore } from "../store/store.ts";
+import { changesEndpoint } from "./changes-endpoint.ts";
 import type { Mount } from "./mount.ts";
 import { isNamespace } from "./namespaced-store.ts";
 import { openapi } from "./openapi.ts";
@@ -23,6 +24,7 @@ export function endpointsOf(policy: SessionPolicy & Pick<SessionServerOptions, "
   const timeout = milliseconds("storeTimeout", policy.storeTimeout ?? 2);
   return [
     { kind: "endpoint", path: "/v1/store", methods: ["POST"], endpoint: storeEndpoint({ timeout, clock, log }) },
+    { kind: "endpoint", path: "/v1/changes", methods: ["GET"], streams: true, endpoint: changesEndpoint({ clock }) },
     { kind: "endpoint", path: "/v1/sessions", below: true, methods: METHODS, endpoint: sessionsEndpoint(shared) },
     { kind: "open", path: "/openapi.json", methods: ["GET", "HEAD"], answer: () => ({ status: 200, body: openapi() }) },
   ];

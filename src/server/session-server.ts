@@ -13,6 +13,7 @@ import type { SessionStore } from "../store/store.ts";
 import { type Credential, checkedCredentials } from "./credentials.ts";
 import { endpointsOf, forwardAuthMount } from "./endpoints.ts";
 import type { ListenAddress } from "./listening.ts";
+import { withOwnChanges } from "./own-changes.ts";
 import { serverOver } from "./server-over.ts";
 
 export type { Credential } from "./credentials.ts";
@@ -46,6 +47,11 @@ export interface SessionServerOptions extends SessionPolicy {
    * `default`, and it listens on loopback or a Unix socket only.
    */
   readonly credentials?: readonly Credential[] | undefined;
+  /**
+   * Says that nobody but this server writes to the store, so that the server itself can tell of changes, at `/v1/changes`: for a
+   * store without `watch`. Default false: the store tells, if it can.
+   */
+  readonly ownChanges?: boolean | undefined;
   /** What a proxy may ask about, as `"namespace/name"`: served at `/forward-auth/namespace/name`. Default nothing. */
   readonly forwardAuth?: readonly string[] | undefined;
   /** Bytes of a request's body at most. Default 1 MiB. */
@@ -105,6 +111,7 @@ export interface SessionServer {
 const OPTIONS = [
   "store",
   "credentials",
+  "ownChanges",
   "forwardAuth",
   "idleTimeout",
   "absoluteTimeout",
@@ -144,8 +151,12 @@ export function sessionServer(options: SessionServerOptions): SessionServer {
     throw new TypeError('metrics: expected "open", "credential" or "off"');
   }
   if (typeof log !== "function") throw new TypeError("log: expected a function");
+  if (options.ownChanges !== undefined && typeof options.ownChanges !== "boolean") {
+    throw new TypeError("ownChanges: expected true or false");
+  }
+  const clock = options.clock ?? systemClock;
   return serverOver({
-    store,
+    store: options.ownChanges === true ? withOwnChanges(store, clock) : store,
     credentials: credentials === undefined ? undefined : checkedCredentials(credentials),
     mounts: (seen) => [...endpointsOf(options), ...forwardAuth.map((kind) => forwardAuthMount(kind, seen, options))],
     maxBody: positive("maxBody", options.maxBody, 1024 * 1024),
@@ -157,7 +168,7 @@ export function sessionServer(options: SessionServerOptions): SessionServer {
     storeTimeout: milliseconds("storeTimeout", options.storeTimeout ?? 2),
     metrics,
     log,
-    clock: options.clock ?? systemClock,
+    clock,
   });
 }
 

@@ -10,6 +10,7 @@ import type { Carry, Failure } from "./remote-queue.ts";
 export interface RemoteRequest {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
+  /** Left out for what is read only. */
   readonly body?: string;
   readonly redirect: "manual";
   readonly signal: AbortSignal;
@@ -19,6 +20,8 @@ export interface RemoteRequest {
 export interface RemoteResponse {
   readonly status: number;
   text(): Promise<string>;
+  /** For `watch`. */
+  readonly body?: ReadableStream<Uint8Array> | null;
 }
 
 /** `fetch`, or what does the same for an address and these few things. Rejects when nothing could be sent or nothing came back. */
@@ -95,7 +98,8 @@ function codeOf(error: unknown, depth = 0): string | undefined {
   return typeof code === "string" && /^\w{1,60}$/.test(code) ? code : codeOf(cause, depth + 1);
 }
 
-function refused(base: string, status: number, refusal: string | undefined): Failure {
+/** What to say of an answer that is none. */
+export function refused(base: string, status: number, refusal: string | undefined): Failure {
   const why = refusal === undefined ? `${status}` : `${status} ${refusal}`;
   const failure = (error: Error, again?: "all"): Failure => ({ error, again });
   if (status === 401) {

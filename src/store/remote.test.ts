@@ -25,7 +25,9 @@ for (const [name, { programs, start }] of Object.entries(STORE_ENGINES)) {
     });
 
     for (const [i, { name: promise, run }] of storeCases.entries()) {
-      test(promise, () => run(() => remoteStore(server.url, { credential: server.credentials[`case-${i}`] })));
+      test(promise, () =>
+        run(() => remoteStore(server.url, { credential: server.credentials[`case-${i}`], watch: true })),
+      );
     }
   });
 }

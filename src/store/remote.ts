@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Clock } from "../internal/clock.ts";
 import { checkNames } from "../internal/option-names.ts";
 import {
   callIn,
@@ -15,7 +16,8 @@ import {
   type WireResults,
   type WireVerb,
 } from "../internal/remote-protocol.ts";
-import { flag, optionalFunction, positiveInteger } from "./option-check.ts";
+import { clockOption, flag, optionalFunction, positiveInteger } from "./option-check.ts";
+import { remoteFeed } from "./remote-feed.ts";
 import { callQueue, type CallQueue } from "./remote-queue.ts";
 import { carryTo, remoteError, type RemoteFetch, type RemoteServer } from "./remote-server.ts";
 import type { SessionStore, StoreCall, StoredRecord } from "./store.ts";
@@ -35,14 +37,21 @@ export interface RemoteStoreOptions {
   readonly allowInsecure?: boolean | undefined;
   /** Sends the requests: with certificates of your own, through a proxy or a socket. Default: the global `fetch`. */
   readonly fetch?: RemoteFetch | undefined;
+  /**
+   * Whether changes and deletions can be watched, as `nearCache` does: whoever watches has one more connection. The server has
+   * to tell of them: `coatcheck serve --changes`. Default false.
+   */
+  readonly watch?: boolean | undefined;
+  /** For tests: where the watch gets its time from. Default: the clock of the machine. */
+  readonly clock?: Clock | undefined;
 }
 
 const NAME = "remoteStore";
-const OPTIONS = ["credential", "connections", "allowInsecure", "fetch"] as const;
+const OPTIONS = ["credential", "connections", "allowInsecure", "fetch", "watch", "clock"] as const;
 
 type Capability = "listBySubject" | "deleteBySubject" | "list" | "count" | "close";
 
-/** A {@link SessionStore} that lists and counts, where the store of the server does. */
+/** A {@link SessionStore} that lists and counts, where the store of the server does; `watch` goes with the option. */
 export type RemoteStore = SessionStore & Required<Pick<SessionStore, "name" | "cached" | Capability>>;
 
 /**
@@ -68,6 +77,8 @@ export function remoteStore(url: string | URL, options: RemoteStoreOptions = {})
   };
   const connections = positiveInteger("connections", options.connections, 4);
   const carry = carryTo(server);
+  const clock = clockOption(options.clock);
+  const feed = flag("watch", options.watch) ? remoteFeed(server, clock) : undefined;
   let isClosed = false;
   // What takes long, or may be large, travels alone, and keeps no other call waiting.
   const [quick, long] = [callQueue(carry, connections), callQueue(carry, connections, 1)];
@@ -80,7 +91,11 @@ export function remoteStore(url: string | URL, options: RemoteStoreOptions = {})
     cached: false,
     ...recordVerbs(ask),
     ...listingVerbs(ask),
-    close: () => void (isClosed = true),
+    ...(feed !== undefined && { watch: feed.watch }),
+    close() {
+      isClosed = true;
+      feed?.close();
+    },
   };
 }
 

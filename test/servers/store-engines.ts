@@ -17,14 +17,14 @@ export const STORE_ENGINES: Readonly<
 > = {
   SQLite: {
     programs: [],
-    start: async () => ({ args: [], crash: async () => {}, stop: async () => {} }),
+    start: async () => ({ args: ["--changes", "own"], crash: async () => {}, stop: async () => {} }),
   },
   Redis: {
     programs: REDIS_PROGRAMS,
     async start() {
       const { port, nodes, stop } = await startRedis({ appendonly: "yes", appendfsync: "always" });
       return {
-        args: ["--store", `redis://127.0.0.1:${port}`],
+        args: ["--changes", "store", "--store", `redis://127.0.0.1:${port}`],
         async crash() {
           await nodes[0]?.process.kill();
           await nodes[0]?.restart();
@@ -39,7 +39,7 @@ export const STORE_ENGINES: Readonly<
       const server = await startPostgresServer();
       const { host, port, user, database } = postgresAt(server.port);
       return {
-        args: ["--store", `postgres://${user}@${host}:${port}/${database}`],
+        args: ["--changes", "store", "--store", `postgres://${user}@${host}:${port}/${database}`],
         async crash() {
           await server.kill();
           await server.restart();
