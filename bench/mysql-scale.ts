@@ -11,12 +11,12 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
 import { defineSession, type SessionDefinition, type SessionStore, type StoredRecord } from "coatcheck";
 import { withSessions } from "coatcheck/fetch";
 import { type MysqlStore, mysqlStore } from "coatcheck/store/mysql";
 import { createPool, type RowDataPacket } from "mysql2/promise";
-import { DATABASE, startMariadb, type Mariadb } from "../test/servers/mariadb.ts";
+import { DATABASE, startMariadb } from "../test/servers/mariadb.ts";
+import { processTime } from "./process-time.ts";
 
 const FEW = 1_000;
 const MANY = Number(process.env["SESSIONS"] ?? 1_000_000);
@@ -69,6 +69,7 @@ const ID = "REPLACE(REPLACE(TRIM(TRAILING '=' FROM TO_BASE64(UNHEX(MD5(seq)))), 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 // What a server keeps is no matter of a disk here.
 const server = await startMariadb({ "innodb-buffer-pool-size": "2G", "innodb-log-file-size": "1G" });
+const serverTime = processTime(server.process.pid);
 const { record: made, secret } = await template();
 const pool = createPool({ ...server.options, connectionLimit: CONNECTIONS });
 try {
@@ -217,13 +218,13 @@ async function measured(
 ): Promise<{ readonly cost: Cost; readonly responses: readonly Response[] }> {
   const requests = tokens.map((token) => requestFor(route, token));
   const responses: Response[] = [];
-  const before = cpuOf(server);
+  const before = serverTime();
   const own = process.cpuUsage();
   await inParallel(requests.length, AT_ONCE, async (i) => {
     responses[i] = await ask(requests[i] as Request);
   });
   const { user, system } = process.cpuUsage(own);
-  const spent = cpuOf(server) - before;
+  const spent = serverTime() - before;
   for (const { status } of responses) if (status !== 200) throw new Error(`${route}: ${status}`);
   return { cost: { app: (user + system) / tokens.length, server: spent / tokens.length }, responses };
 }
@@ -234,14 +235,6 @@ async function inParallel(count: number, atOnce: number, work: (i: number) => Pr
     while (next < count) await work(next++);
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-}
-
-/** What the threads of a server have used so far, in microseconds: none of them ends meanwhile. */
-function cpuOf({ process: { pid } }: Mariadb): number {
-  const tasks = readdirSync(`/proc/${pid}/task`);
-  const of = (task: string): number =>
-    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]) / 1000;
-  return tasks.reduce((sum, task) => sum + of(task), 0);
 }
 
 // --- sweeping ---------------------------------------------------------------------------------------------------------------

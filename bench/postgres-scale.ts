@@ -10,13 +10,13 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { defineSession, type SessionDefinition, type SessionStore, type StoredRecord } from "coatcheck";
 import { withSessions } from "coatcheck/fetch";
 import { type PostgresStore, postgresStore } from "coatcheck/store/postgres";
 import { Pool } from "pg";
-import { postgresAt, startPostgresServer, type PostgresServer } from "../test/servers/postgres.ts";
+import { postgresAt, startPostgresServer } from "../test/servers/postgres.ts";
+import { processTime } from "./process-time.ts";
 
 const FEW = 1_000;
 const MANY = Number(process.env["SESSIONS"] ?? 1_000_000);
@@ -69,6 +69,7 @@ const ID = "rtrim(translate(encode(decode(md5(i::text), 'hex'), 'base64'), '+/',
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 // What a server keeps is no matter of a disk here.
 const server = await startPostgresServer({ shared_buffers: "1GB", max_wal_size: "4GB", autovacuum: "on" });
+const serverTime = processTime(server.pids()[0] as number);
 const { record: made, secret } = await template();
 const pool = new Pool({ ...postgresAt(server.port), max: CONNECTIONS });
 try {
@@ -217,13 +218,13 @@ async function measured(
 ): Promise<{ readonly cost: Cost; readonly responses: readonly Response[] }> {
   const requests = tokens.map((token) => requestFor(route, token));
   const responses: Response[] = [];
-  const before = cpuOf(server);
+  const before = serverTime();
   const own = process.cpuUsage();
   await inParallel(requests.length, AT_ONCE, async (i) => {
     responses[i] = await ask(requests[i] as Request);
   });
   const { user, system } = process.cpuUsage(own);
-  const spent = cpuOf(server) - before;
+  const spent = serverTime() - before;
   for (const { status } of responses) if (status !== 200) throw new Error(`${route}: ${status}`);
   return { cost: { app: (user + system) / tokens.length, server: spent / tokens.length }, responses };
 }
@@ -234,12 +235,6 @@ async function inParallel(count: number, atOnce: number, work: (i: number) => Pr
     while (next < count) await work(next++);
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-}
-
-/** What the processes of a server have used so far, in microseconds. */
-function cpuOf({ pids }: PostgresServer): number {
-  const of = (pid: number): number => Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[0]) / 1000;
-  return pids().reduce((sum, pid) => sum + of(pid), 0);
 }
 
 // --- sweeping ---------------------------------------------------------------------------------------------------------------

@@ -70,9 +70,10 @@ const MARK = "origin";
 const METHODS = {
   get(this: Keeping, id: string, callback?: AnswerCallback<LegacyRecord | undefined>) {
     const marked = (found: Found | undefined): LegacyRecord | undefined => {
-      const { cookie } = found?.record ?? {};
-      if (typeof cookie === "object" && cookie !== null) Object.assign(cookie, { [MARK]: new Origin(id) });
-      return found?.record;
+      if (found === undefined) return undefined;
+      const { cookie, ...data } = found.record;
+      if (typeof cookie !== "object" || cookie === null) return found.record;
+      return { cookie: { ...cookie, [MARK]: new Origin(id) }, ...data };
     };
     return handOver(() => chain(this[KEPT].keeper.get(id), marked), callback);
   },

@@ -35,21 +35,24 @@ const NO_ONE: Seen = Object.freeze({ text: NO_DATA });
 
 /** Keeps records in a store of ours. What a store answers at once is answered at once, without a generator in the usual case. */
 export function recordKeeper(store: SessionStore, { prefix, ttl, atOnce }: RecordOptions): RecordKeeper {
+  const keyOf = keysUnder(prefix);
+  const found = recordReader();
+
   function update(id: string, write: Write): MaybePromise<Seen | "gone"> {
     const { stored: base, merged } = write.seen;
     const draft = draftOf(write, ttl, write.seen);
-    if (base === undefined || merged === true) return run(merging(store, prefix + id, write, draft));
+    if (base === undefined || merged === true) return run(merging(store, keyOf(id), write, draft));
     const stored = storedAs(draft);
-    return chain(store.update(prefix + id, stored, base, now()), (outcome) => {
+    return chain(store.update(keyOf(id), stored, base, now()), (outcome) => {
       if (outcome === "ok") return seenOf(draft, stored, false);
-      return outcome === "gone" ? "gone" : run(merging(store, prefix + id, write, draft));
+      return outcome === "gone" ? "gone" : run(merging(store, keyOf(id), write, draft));
     });
   }
 
   function put(id: string, session: object, text: string): MaybePromise<Seen> {
     const draft = draftOf({ session, text }, ttl);
     const stored = storedAs(draft);
-    return chain(store.create(prefix + id, stored, now()), (created) =>
+    return chain(store.create(keyOf(id), stored, now()), (created) =>
       created ? seenOf(draft, stored, false) : run(replacing(id, draft)),
     );
   }
@@ -58,9 +61,9 @@ export function recordKeeper(store: SessionStore, { prefix, ttl, atOnce }: Recor
   function* replacing(id: string, draft: Draft): Steps<Seen> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const stored = storedAs(draft);
-      const base = yield* settled(store.read(prefix + id, { ...now(), fresh: true }));
+      const base = yield* settled(store.read(keyOf(id), { ...now(), fresh: true }));
       const outcome = yield* settled<boolean | string>(
-        base === undefined ? store.create(prefix + id, stored, now()) : store.update(prefix + id, stored, base, now()),
+        base === undefined ? store.create(keyOf(id), stored, now()) : store.update(keyOf(id), stored, base, now()),
       );
       if (outcome === true || outcome === "ok") return seenOf(draft, stored, false);
     }
@@ -76,18 +79,18 @@ export function recordKeeper(store: SessionStore, { prefix, ttl, atOnce }: Recor
       return update(id, { ...write, text: text ?? write.text });
     }
     const isDue = end !== Infinity || stored.expiresAt < Date.now() + ttl;
-    return isDue ? store.touch(prefix + id, endOf(cookie, ttl), now()) : undefined;
+    return isDue ? store.touch(keyOf(id), endOf(cookie, ttl), now()) : undefined;
   }
 
   return {
     atOnce,
     touches: true,
     nothing: () => NO_ONE,
-    get: (id) => chain(store.read(prefix + id, now()), found),
+    get: (id) => chain(store.read(keyOf(id), now()), found),
     set: (id, write) => (write.seen.stored === undefined ? put(id, write.session, write.text) : update(id, write)),
     put,
     touch: (id, write) => chain(touch(id, write), () => undefined),
-    destroy: (id) => chain(store.delete(prefix + id, now()), () => undefined),
+    destroy: (id) => chain(store.delete(keyOf(id), now()), () => undefined),
   };
 }
 
@@ -129,16 +132,48 @@ function now(): { now: number } {
   return { now: Date.now() };
 }
 
-function found(stored: StoredRecord | undefined): Found | undefined {
-  if (stored === undefined) return undefined;
-  const { value } = stored;
-  const record = recordOf(stored);
-  const end = endOfCookie(value);
-  const cookieText = end === -1 ? undefined : value.slice(COOKIE_START, end);
-  return {
-    record,
-    seen: { text: textAfter(value, end), stored, cookie: record["cookie"] as LegacyRecord, cookieText, merged: false },
+/**
+ * Keys of ids. The last one is remembered: a request looks its session up more than once, and what a text is hashed to stays
+ * with the text.
+ */
+function keysUnder(prefix: string): (id: string) => string {
+  let last = { id: "", key: prefix };
+  return (id) => {
+    if (id !== last.id) last = { id, key: prefix + id };
+    return last.key;
   };
+}
+
+/** Reads records. The last cookie without an end is remembered: where they have none, all sessions have the same. */
+function recordReader(): (stored: StoredRecord | undefined) => Found | undefined {
+  let last: KeptCookie | undefined;
+  return (stored) => {
+    if (stored === undefined) return undefined;
+    const { value } = stored;
+    if (last !== undefined && value.startsWith(last.text, COOKIE_START)) {
+      const text = textAfter(value, COOKIE_START + last.text.length);
+      if (text !== undefined) return withCookie(stored, text, last);
+    }
+    const end = endOfCookie(value);
+    const record = recordOf(stored);
+    const cookie = record["cookie"] as LegacyRecord;
+    const cookieText = end === -1 ? undefined : value.slice(COOKIE_START, end);
+    if (cookieText !== undefined && !cookie["expires"]) last = { text: cookieText, cookie: Object.freeze(cookie) };
+    return { record, seen: { text: textAfter(value, end), stored, cookie, cookieText, merged: false } };
+  };
+}
+
+/** A cookie as it is kept, and its text. */
+interface KeptCookie {
+  readonly text: string;
+  readonly cookie: LegacyRecord;
+}
+
+/** A record whose cookie has been read before. */
+function withCookie(stored: StoredRecord, text: string, { cookie, text: cookieText }: KeptCookie): Found {
+  const record = parseJson(`{${text}`) as Record<string, unknown>;
+  record["cookie"] = cookie;
+  return { record, seen: { text, stored, cookie, cookieText, merged: false } };
 }
 
 function storedAs({ text, cookieText, expiresAt }: Draft): StoredRecord {

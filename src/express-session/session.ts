@@ -52,9 +52,7 @@ export class Session {
   constructor(req: SessionRequest, data?: object | null) {
     // One property that does not show, and not two: defining them is slow.
     Object.defineProperty(this, HOST, { value: { req, id: req.sessionID } });
-    if (typeof data !== "object" || data === null) return;
-    const self = this as unknown as Record<string, unknown>;
-    for (const key in data) if (!(key in this)) self[key] = (data as Record<string, unknown>)[key];
+    if (typeof data === "object" && data !== null) fill(this, data);
   }
 
   /** What the client holds, signed, in its cookie. */
@@ -138,10 +136,16 @@ function done<S extends Session>(
 
 /** The session of a record. Throws a `TypeError` when the record has no cookie. */
 export function sessionFrom(req: SessionRequest, record: object): Session {
-  const cookie = cookieOf(record);
-  const session = new Session(req, record);
-  session.cookie = cookie;
+  const session = new Session(req);
+  session.cookie = cookieOf(record);
+  fill(session, record);
   return session;
+}
+
+/** Hands data to a session, but for what the session has already. */
+function fill(session: Session, data: object): void {
+  const to = session as unknown as Record<string, unknown>;
+  for (const key in data) if (!(key in session)) to[key] = (data as Record<string, unknown>)[key];
 }
 
 /**
