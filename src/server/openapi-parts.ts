@@ -158,7 +158,7 @@ export const RESPONSES: Part = {
   TooSlow: answer("The body did not come to its end in time: `too-slow`.", ref("schemas/Error")),
   TooLarge: answer("The body is too large: `too-large`.", ref("schemas/Error")),
   NotJson: answer("The body is not said to be JSON: `not-json-type`.", ref("schemas/Error")),
-  NotCapable: answer("The store of this server cannot list: `not-capable`.", ref("schemas/Error")),
+  NotCapable: answer("The store of this server cannot do that: `not-capable`.", ref("schemas/Error")),
   Unavailable: answer(
     "The store does not answer (`store-unavailable`: a write may or may not have been done), or the server has too much to do (`overloaded`, `too-many-refused`). Try again.",
     ref("schemas/Error"),

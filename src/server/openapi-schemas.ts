@@ -206,6 +206,31 @@ const STORE_SCHEMAS: Part = {
   },
 };
 
+const CHANGE_LINE: Part = {
+  oneOf: [
+    {
+      ...object(
+        { key, version: { ...key, description: "As it was written. Not there: it was deleted, or nobody knows." } },
+        ["key"],
+        "A record was changed or deleted.",
+      ),
+      title: "change",
+    },
+    {
+      ...object(
+        {
+          now: { type: "number", description: "What the server has heard of before is told." },
+          current: { type: "number", description: "All that was done before is told, where the store says so." },
+        },
+        ["now"],
+        "Comes every second, in milliseconds of a clock of the server's that is never set.",
+      ),
+      title: "pulse",
+    },
+    { ...object({ lost: { type: "boolean", const: true } }, ["lost"], "Nothing is told any more."), title: "lost" },
+  ],
+};
+
 /** `schemas` of the document's components. */
 export const SCHEMAS: Part = {
   Error: object(
@@ -224,6 +249,7 @@ export const SCHEMAS: Part = {
   ),
   ...SESSION_SCHEMAS,
   ...STORE_SCHEMAS,
+  ChangeLine: CHANGE_LINE,
   Alive: STATUS("ok"),
   Ready: STATUS("ready"),
 };

@@ -3,7 +3,17 @@
  *
  * @module
  */
-import { answer, answersToBody, HEADERS, PARAMETERS, ref, requestBody, RESPONSES, type Part } from "./openapi-parts.ts";
+import {
+  answer,
+  answers,
+  answersToBody,
+  HEADERS,
+  PARAMETERS,
+  ref,
+  requestBody,
+  RESPONSES,
+  type Part,
+} from "./openapi-parts.ts";
 import { SCHEMAS } from "./openapi-schemas.ts";
 import { SESSION_PATHS } from "./openapi-sessions.ts";
 
@@ -49,6 +59,30 @@ const STORE: Part = {
         {},
         { answers: [{ ok: null }] },
       ),
+    }),
+  },
+};
+
+const CHANGES: Part = {
+  get: {
+    tags: ["store"],
+    operationId: "watchChanges",
+    summary: "The changes of records, line by line",
+    description:
+      "For `remoteStore` with a near cache in front of it. The answer does not end by itself: each line is JSON.",
+    responses: answers({
+      "200": {
+        description: "From the first line on everything is told, until a line says `lost`, or the answer ends.",
+        headers: {
+          "Cache-Control": ref("headers/Cache-Control"),
+          "X-Accel-Buffering": {
+            description: "For nginx: not to be collected.",
+            schema: { type: "string", const: "no" },
+          },
+        },
+        content: { "application/x-ndjson": { schema: ref("schemas/ChangeLine") } },
+      },
+      "501": ref("responses/NotCapable"),
     }),
   },
 };
@@ -115,7 +149,11 @@ const FORWARD_AUTH: Part = {
         },
       },
       "401": answer("Nobody is signed in.", undefined, { "WWW-Authenticate": ref("headers/WWW-Authenticate") }),
-      "503": { description: "The store does not answer: nobody knows." },
+      "503": {
+        description: "The store does not answer: nobody knows.",
+        headers: { "Cache-Control": ref("headers/Cache-Control") },
+        content: { "text/plain": { schema: { type: "string" } } },
+      },
     },
   },
 };
@@ -139,6 +177,7 @@ const DOCUMENT: object = Object.freeze({
   paths: {
     ...SESSION_PATHS,
     "/v1/store": STORE,
+    "/v1/changes": CHANGES,
     "/forward-auth/{namespace}/{name}": FORWARD_AUTH,
     ...OPERATIONS,
   },

@@ -13,7 +13,7 @@ import { startSessionServer, type TestSessionServer } from "../servers/session-s
 const run = promisify(execFile);
 let server: TestSessionServer;
 beforeAll(async () => {
-  server = await startSessionServer({ credentials: [{ application: "shop" }] });
+  server = await startSessionServer({ args: ["--changes", "own"], credentials: [{ application: "shop" }] });
 });
 afterAll(() => server.stop());
 
@@ -220,6 +220,26 @@ describe("every answer of the server", () => {
       await ask("HEAD", path);
       await ask("POST", path);
     }
+    expect(found).toEqual([]);
+  });
+
+  test("is in the document: of the change feed", async () => {
+    const path = "/v1/changes";
+    const controller = new AbortController();
+    const headers = { Authorization: `Bearer ${server.credentials["shop"]}` };
+    const { status, headers: answered, body } = await fetch(server.url + path, { headers, signal: controller.signal });
+    const token = await begun();
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of body ?? []) {
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (!text.includes('"now"')) continue;
+      if (text.includes('"key"')) break;
+      await ask("PATCH", CURRENT, { token, body: { data: { a: text.length } } });
+    }
+    controller.abort();
+    found.push(...complaints({ method: "GET", path, status, headers: answered, text }));
+    expect(text.split("\n").length).toBeGreaterThan(2);
     expect(found).toEqual([]);
   });
 

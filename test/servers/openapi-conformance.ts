@@ -85,6 +85,13 @@ export function conformance(document: object): Conformance {
   function bodyComplaints(content: Json | undefined, body: unknown, text: string, method: string): readonly string[] {
     if (content === undefined) return text === "" ? [] : ["a body where there should be none"];
     if (method === "HEAD") return text === "" ? [] : ["a body to HEAD"];
+    const lines = content["application/x-ndjson"] as Json | undefined;
+    if (lines !== undefined) {
+      return text
+        .split("\n")
+        .filter((line) => line !== "")
+        .flatMap((line) => wrong(lines["schema"] as Json, JSON.parse(line), "line"));
+    }
     const json = content["application/json"] as Json | undefined;
     if (json === undefined) return text === "" ? ["no body"] : [];
     return body === undefined ? ["no JSON"] : wrong(json["schema"] as Json, body, "body");
