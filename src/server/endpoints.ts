@@ -8,18 +8,25 @@ import type { SessionStore } from "../store/store.ts";
 import { changesEndpoint } from "./changes-endpoint.ts";
 import type { Mount } from "./mount.ts";
 import { isNamespace } from "./namespaced-store.ts";
+import { openapi } from "./openapi.ts";
 import type { SessionPolicy, SessionServerOptions } from "./session-server.ts";
+import { sessionsEndpoint } from "./sessions-endpoint.ts";
 import { storeEndpoint } from "./store-endpoint.ts";
+
+/** Which of them a path has, its endpoint says itself. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /** The endpoints of a session server. */
 export function endpointsOf(policy: SessionPolicy & Pick<SessionServerOptions, "log">): readonly Mount[] {
   const { clock, log } = policy;
+  const { idleTimeout, absoluteTimeout, renewalTimeout, keys, audience, storeTimeout } = policy;
+  const shared = { idleTimeout, absoluteTimeout, renewalTimeout, keys, audience, storeTimeout, clock };
   const timeout = milliseconds("storeTimeout", policy.storeTimeout ?? 2);
   return [
     { kind: "endpoint", path: "/v1/store", methods: ["POST"], endpoint: storeEndpoint({ timeout, clock, log }) },
     { kind: "endpoint", path: "/v1/changes", methods: ["GET"], streams: true, endpoint: changesEndpoint({ clock }) },
-    // { kind: "endpoint", path: "/v1/sessions", below: true, methods: [...], endpoint: sessionsEndpoint(policy) },
-    // { kind: "open", path: "/openapi.json", methods: ["GET", "HEAD"], answer: () => ({ status: 200, body: openapi() }) },
+    { kind: "endpoint", path: "/v1/sessions", below: true, methods: METHODS, endpoint: sessionsEndpoint(shared) },
+    { kind: "open", path: "/openapi.json", methods: ["GET", "HEAD"], answer: () => ({ status: 200, body: openapi() }) },
   ];
 }
 
