@@ -1,0 +1,212 @@
+/**
+ * The example of `examples/forward-auth`: a static site and an application behind a proxy that asks whose session a request
+ * belongs to. What is pasted is the configuration as it stands there; ports and paths are put in.
+ */
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { Agent, request, type RequestOptions } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { answerProxies, signInApp, userSession, type Visitor } from "../../examples/forward-auth/app.ts";
+import type { SessionDefinition } from "../../src/index.ts";
+import { memoryStore } from "../../src/store/memory.ts";
+import { fakeClock, type FakeClock } from "../../src/testing/fake-clock.ts";
+import { sessionAgent, type SessionAgent } from "../../src/testing/session-agent.ts";
+import { freePorts } from "../servers/server-process.ts";
+import { eventsOf, instrumented, type Instrumented } from "../testbed.ts";
+import { ROOT } from "./built.ts";
+
+/** What every page behind the sign-in says, and no other. */
+export const SECRET = "for members only";
+/** What the site is called. */
+export const HOST = "shop.example";
+
+/** A proxy that runs. */
+export interface Proxy {
+  /** Where clients come over TLS. */
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** How a proxy is started, with a configuration of the example and files beside it. */
+export type StartProxy = (
+  files: Readonly<Record<string, string>>,
+  config: (port: number, directory: string) => string,
+) => Promise<Proxy>;
+
+/** A server that writes down what comes, and can be taken away and brought back. */
+export interface Recorder {
+  readonly port: number;
+  readonly requests: IncomingMessage[];
+  end(): Promise<void>;
+  begin(): Promise<void>;
+}
+
+/** A proxy, and what is behind it. */
+export interface Site {
+  readonly port: number;
+  readonly clock: FakeClock;
+  readonly store: Instrumented;
+  readonly user: SessionDefinition<Visitor>;
+  readonly events: string[];
+  readonly sessionServer: Recorder;
+  readonly app: Recorder;
+  readonly pages: Recorder;
+  stop(): Promise<void>;
+}
+
+/** Starts it all. `more`: other files of the example that the proxy needs. */
+export async function startSite(file: string, more: readonly string[], startProxy: StartProxy): Promise<Site> {
+  const clock = fakeClock();
+  const store = instrumented(memoryStore({ clock }));
+  const user = userSession({ store, clock });
+  const sessionServer = await recorder(answerProxies(user));
+  const app = await recorder(createServer(signInApp(user)));
+  const pages = await recorder(createServer(page));
+  const [plain = 0, inner = 0] = await freePorts(2);
+  const paste = (text: string, tls: number, directory: string): string =>
+    pasted(text, { tls, plain, inner, directory, sessions: sessionServer.port, app: app.port, pages: pages.port });
+  const files = Object.fromEntries(more.map((name) => [name, paste(example(name), 0, "")]));
+  const proxy = await startProxy(files, (tls, directory) => paste(example(file), tls, directory));
+  return {
+    port: proxy.port,
+    clock,
+    store,
+    user,
+    events: eventsOf(user),
+    sessionServer,
+    app,
+    pages,
+    async stop() {
+      await proxy.stop();
+      for (const server of [sessionServer, app, pages]) await server.end();
+    },
+  };
+}
+
+/** The files of the static site, for proxies that have it on their disk. */
+export const PAGES: Readonly<Record<string, string>> = {
+  "index.html": `<p>${SECRET}: the first page`,
+  "private/page.html": `<p>${SECRET}: another page`,
+};
+
+/** The static site, for proxies that have it behind them. */
+const page: RequestListener = (_req, res) => {
+  res.setHeader("Content-Type", "text/html");
+  res.end(`<p>${SECRET}`);
+};
+
+function example(file: string): string {
+  return readFileSync(join(ROOT, "examples/forward-auth", file), "utf8");
+}
+
+function pasted(
+  template: string,
+  ports: { tls: number; plain: number; inner: number; sessions: number; app: number; pages: number; directory: string },
+): string {
+  return template
+    .replaceAll(/(bind|listen) (:?)80\b/g, `$1 127.0.0.1:${ports.plain}`)
+    .replaceAll(/(bind|listen) (:?)443\b/g, `$1 127.0.0.1:${ports.tls}`)
+    .replaceAll(/\/etc\/\w+\//g, `${ports.directory}/`)
+    .replaceAll("/srv/site", `${ports.directory}/site`)
+    .replaceAll("127.0.0.1:3000", `127.0.0.1:${ports.app}`)
+    .replaceAll("127.0.0.1:4000", `127.0.0.1:${ports.sessions}`)
+    .replaceAll("127.0.0.1:4001", `127.0.0.1:${ports.inner}`)
+    .replaceAll("127.0.0.1:8080", `127.0.0.1:${ports.pages}`);
+}
+
+async function recorder(server: Server): Promise<Recorder> {
+  const listening = async (port: number): Promise<void> => {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+  };
+  server.keepAliveTimeout = 75_000;
+  await listening(0);
+  const { port } = server.address() as AddressInfo;
+  const it: Recorder = {
+    port,
+    requests: [],
+    async end() {
+      if (!server.listening) return;
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+    begin: () => listening(port),
+  };
+  server.on("request", (req) => it.requests.push(req));
+  return it;
+}
+
+// --- clients ------------------------------------------------------------------------------------------------------------
+
+/** Headers of a browser that is on the way to a page, and of one that sends a form of the site. */
+export const NAVIGATION: Readonly<Record<string, string>> = { "Sec-Fetch-Mode": "navigate", Accept: "text/html,*/*" };
+const FORM = { ...NAVIGATION, "Sec-Fetch-Site": "same-origin" };
+
+/** A browser that trusts the certificate of the test. */
+export interface Visit {
+  readonly agent: SessionAgent;
+  get(path: string, headers?: Readonly<Record<string, string>>, method?: string): Promise<Response>;
+  /** Sends the form of the sign-in page. */
+  signIn(name: string, at?: string): Promise<Response>;
+  signOut(): Promise<Response>;
+}
+
+/** Nobody yet knows it. `kept`: it keeps one connection open, and sends everything on that. */
+export function visitor({ port }: Pick<Site, "port">, kept?: Agent): Visit {
+  const agent = sessionAgent((asked) => overTls(port, asked, kept));
+  const post = (path: string, form: Record<string, string>): Promise<Response> =>
+    agent.fetch(path, { method: "POST", headers: FORM, body: new URLSearchParams(form) });
+  return {
+    agent,
+    get: (path, headers = {}, method = "GET") => agent.fetch(path, { headers, method }),
+    signIn: (username, at = "/sign-in") => post(at, { username }),
+    signOut: () => post("/sign-out", {}),
+  };
+}
+
+async function overTls(port: number, asked: Request, agent: Agent | undefined): Promise<Response> {
+  const { pathname, search } = new URL(asked.url);
+  const body = Buffer.from(await asked.arrayBuffer());
+  const length = asked.method === "POST" ? { "content-length": body.length } : {};
+  const headers = { ...Object.fromEntries(asked.headers), host: HOST, ...length };
+  const where: RequestOptions = {
+    port,
+    host: "127.0.0.1",
+    servername: HOST,
+    path: pathname + search,
+    rejectUnauthorized: false,
+  };
+  const sending = request({ ...where, method: asked.method, headers, agent: agent ?? false });
+  sending.end(body);
+  const [response] = (await once(sending, "response")) as [
+    AsyncIterable<Buffer> & { statusCode: number; headersDistinct: Record<string, string[]> },
+  ];
+  const parts: Buffer[] = [];
+  for await (const part of response) parts.push(part);
+  const lines = Object.entries(response.headersDistinct).flatMap(([name, values]) =>
+    values.map((value) => [name, value]),
+  );
+  const hasBody = response.statusCode !== 304 && response.statusCode !== 204;
+  return new Response(hasBody ? Buffer.concat(parts) : null, {
+    status: response.statusCode,
+    headers: lines as [string, string][],
+  });
+}
+
+/** Sends bytes as they are, and returns all that comes back until the proxy closes the connection. */
+export async function raw({ port }: Pick<Site, "port">, text: string): Promise<string> {
+  const socket = connectTls({ port, host: "127.0.0.1", servername: HOST, rejectUnauthorized: false });
+  let answer = "";
+  socket.setEncoding("latin1");
+  socket.on("data", (part: string) => (answer += part));
+  // A proxy that does not like what it reads may close before it has read it all.
+  socket.on("error", () => {});
+  socket.write(text, "latin1");
+  await once(socket, "close");
+  return answer;
+}
