@@ -5,7 +5,8 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import { Agent, request, type RequestOptions } from "node:https";
+import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
+import { request, type Agent, type RequestOptions } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -93,9 +94,10 @@ export const PAGES: Readonly<Record<string, string>> = {
 };
 
 /** The static site, for proxies that have it behind them. */
-const page: RequestListener = (_req, res) => {
-  res.setHeader("Content-Type", "text/html");
-  res.end(`<p>${SECRET}`);
+const page: RequestListener = (req, res) => {
+  const path = req.url?.replace(/\?.*/, "").replace(/\/$/, "/index.html").slice(1) ?? "";
+  res.writeHead(Object.hasOwn(PAGES, path) ? 200 : 404, { "Content-Type": "text/html" });
+  res.end(PAGES[path]);
 };
 
 function example(file: string): string {
@@ -196,6 +198,20 @@ async function overTls(port: number, asked: Request, agent: Agent | undefined): 
     status: response.statusCode,
     headers: lines as [string, string][],
   });
+}
+
+/** The status of the answer to a request over HTTP/2, where browsers send each cookie in a line of its own. */
+export async function overHttp2(
+  { port }: Pick<Site, "port">,
+  path: string,
+  cookies: readonly string[],
+): Promise<number> {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { servername: HOST, rejectUnauthorized: false });
+  const asking = session.request({ ":path": path, ":authority": HOST, cookie: [...cookies] });
+  const [headers] = (await once(asking, "response")) as [IncomingHttpHeaders];
+  asking.close();
+  session.close();
+  return Number(headers[":status"]);
 }
 
 /** Sends bytes as they are, and returns all that comes back until the proxy closes the connection. */
