@@ -110,6 +110,7 @@ function pasted(
 ): string {
   return template
     .replaceAll(/(bind|listen) (:?)80\b/g, `$1 127.0.0.1:${ports.plain}`)
+    .replace(/^:443\b/m, `:${ports.tls}`)
     .replaceAll(/(bind|listen) (:?)443\b/g, `$1 127.0.0.1:${ports.tls}`)
     .replaceAll(/\/etc\/\w+\//g, `${ports.directory}/`)
     .replaceAll("/srv/site", `${ports.directory}/site`)

@@ -12,5 +12,5 @@ const start: StartProxy = async (files, config) => {
 };
 
 describeWithServers("forward-auth by HAProxy", ["haproxy"], () => {
-  forwardAuthCases("haproxy.cfg", ["forward-auth.lua"], start);
+  forwardAuthCases({ file: "haproxy.cfg", more: ["forward-auth.lua"] }, start);
 });

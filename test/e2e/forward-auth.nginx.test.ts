@@ -13,5 +13,5 @@ const start: StartProxy = async (files, config) => {
 };
 
 describeWithServers("forward-auth by nginx", ["nginx"], () => {
-  forwardAuthCases("nginx.conf", [], start);
+  forwardAuthCases({ file: "nginx.conf" }, start);
 });
