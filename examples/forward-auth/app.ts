@@ -33,12 +33,15 @@ export function signInApp(user: SessionDefinition<Visitor>): Express {
   app.disable("x-powered-by");
   app.use(sessions(user), express.urlencoded({ extended: false }), csrf({ session: user, trustProxy: true }));
 
-  app.get("/sign-in", (_req, res) => void res.type("html").send(PAGE));
+  app.get("/sign-in", (req, res) => void res.type("html").send(page(returnPath(req.originalUrl))));
 
-  // The form is sent to the page's own address, and so brings along where its visitor was on the way to.
   app.post("/sign-in", async (req, res) => {
     const username = textIn(req.body, "username");
-    if (username === "") return void res.status(422).type("html").send(PAGE);
+    if (username === "")
+      return void res
+        .status(422)
+        .type("html")
+        .send(page(returnPath(req.originalUrl)));
     const session = await user.from(req);
     session.authenticate(username); // once you have checked the password
     session.patch({ since: new Date().toISOString() });
@@ -58,13 +61,17 @@ export function signInApp(user: SessionDefinition<Visitor>): Express {
   return app;
 }
 
-const PAGE = `<!doctype html>
+/** Says where the form goes, because Traefik shows this page under the address of the one that was asked for. */
+function page(path: string): string {
+  const action = `/sign-in?return=${path}`.replaceAll("&", "&amp;").replaceAll("'", "&#39;");
+  return `<!doctype html>
 <title>Sign in</title>
-<form method="post">
+<form method="post" action='${action}'>
   <label>Username <input name="username" autocomplete="username" required autofocus></label>
   <button>Sign in</button>
 </form>
 `;
+}
 
 function textIn(form: unknown, field: string): string {
   const value: unknown =
@@ -85,7 +92,7 @@ export function answerProxies(user: SessionDefinition<Visitor>): Server {
 
 if (import.meta.main) {
   const user = userSession({ store: sqliteStore("sessions.db") });
-  const { PORT: port = "3000", SESSIONS_PORT: sessionsPort = "4000" } = process.env;
+  const { PORT: port = "3000", SESSIONS_PORT: sessionsPort = "26282" } = process.env;
   const servers = [createServer(signInApp(user)), answerProxies(user)];
   for (const [index, number] of [port, sessionsPort].entries()) {
     const server = servers[index];

@@ -4,7 +4,7 @@
 -- txn.session_id and txn.session_level. Should this fail half-way, what haproxy.cfg has set before stays: 503.
 
 -- The listener of haproxy.cfg that has the session servers behind it, with their checks and kept connections.
-local url = "http://127.0.0.1:4001/forward-auth/shop/user"
+local url = "http://127.0.0.1:26283/forward-auth/shop/user"
 -- Of the session server, which gives its store two seconds, in milliseconds.
 local patience = 3000
 

@@ -115,8 +115,8 @@ function pasted(
     .replaceAll(/\/etc\/\w+\//g, `${ports.directory}/`)
     .replaceAll("/srv/site", `${ports.directory}/site`)
     .replaceAll("127.0.0.1:3000", `127.0.0.1:${ports.app}`)
-    .replaceAll("127.0.0.1:4000", `127.0.0.1:${ports.sessions}`)
-    .replaceAll("127.0.0.1:4001", `127.0.0.1:${ports.inner}`)
+    .replaceAll("127.0.0.1:26282", `127.0.0.1:${ports.sessions}`)
+    .replaceAll("127.0.0.1:26283", `127.0.0.1:${ports.inner}`)
     .replaceAll("127.0.0.1:8080", `127.0.0.1:${ports.pages}`);
 }
 
