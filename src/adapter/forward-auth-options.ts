@@ -44,6 +44,8 @@ export interface ForwardAuthOptions<Data extends object> {
    * shut out at once there, too. Costs one store call a request. Default false.
    */
   readonly verify?: boolean | undefined;
+  /** Told what was answered with 500 or 503: a `StoreError`, what a function of yours threw. Default `console.error`. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** The options, checked. */
@@ -53,9 +55,10 @@ export interface Policy<Data extends object> {
   /** The headers of an answer that lets in, and what they say. */
   readonly headers: ReadonlyMap<string, (session: SeenSession<Data>) => string | undefined>;
   readonly verify: boolean;
+  readonly onError: (error: unknown) => void;
 }
 
-const OPTIONS = ["level", "allow", "headers", "more", "verify"];
+const OPTIONS = ["level", "allow", "headers", "more", "verify", "onError"];
 const HEADERS = ["subject", "id", "level"] as const;
 const DEFAULTS = { subject: "X-Session-Subject", id: "X-Session-Id", level: "X-Session-Level" };
 /** What may be the name of a header for proxies: many drop one with an underscore, which others take for a hyphen. */
@@ -67,10 +70,11 @@ const TAKEN =
 /** Checks the options. Throws a `TypeError` that names the one which cannot work. */
 export function forwardAuthPolicy<Data extends object>(options: ForwardAuthOptions<Data>): Policy<Data> {
   checkNames("forwardAuth", options, OPTIONS);
-  const { allow, verify = false } = options;
+  const { allow, verify = false, onError = logged } = options;
   if (allow !== undefined && typeof allow !== "function") throw new TypeError("allow must be a function");
+  if (typeof onError !== "function") throw new TypeError("onError must be a function");
   if (typeof verify !== "boolean") throw new TypeError("verify must be true or false");
-  return { levels: levelsOf(options), allow, headers: headersOf(options), verify };
+  return { levels: levelsOf(options), allow, headers: headersOf(options), verify, onError };
 }
 
 function levelsOf({ level }: Pick<ForwardAuthOptions<never>, "level">): readonly string[] | undefined {
@@ -105,4 +109,9 @@ function headersOf<Data extends object>({
   }
   for (const [name, value] of Object.entries(more)) add("more", name, value);
   return found;
+}
+
+/** `console.error` as it is then: somebody may put another in its place. */
+function logged(error: unknown): void {
+  console.error(error);
 }

@@ -383,7 +383,12 @@ describe("who may pass", () => {
     const fails = (): never => {
       throw new Error("a mistake");
     };
-    expect(await statusOf(forwardAuth(it.user, { allow: fails }), it.browser)).toBe(500);
+    const told: unknown[] = [];
+    const onError = (error: unknown): void => void told.push(error);
+    expect(await statusOf(forwardAuth(it.user, { allow: fails, onError }), it.browser)).toBe(500);
+    expect(told).toEqual([new Error("a mistake")]);
+    expect(console.error).not.toHaveBeenCalled();
+    expect(await statusOf(forwardAuth(it.user, { allow: fails, onError: fails }), it.browser)).toBe(500);
     expect(await statusOf(forwardAuth(it.user, { more: { "X-Name": fails } }), it.browser)).toBe(500);
     expect(await statusOf(forwardAuth(it.user, { more: { "X-Name": (() => 7) as never } }), it.browser)).toBe(500);
     const changes = forwardAuth(it.user, {
@@ -503,6 +508,7 @@ test("options that cannot work are refused by name", () => {
     [{ level: ["mfa", ""] }, /^level must/],
     [{ allow: true }, /^allow must/],
     [{ verify: 1 }, /^verify must/],
+    [{ onError: "log" }, /^onError must/],
     [{ headers: { user: "X-User" } }, /user is not an option/],
     [{ headers: { subject: "" } }, /^headers\.subject must/],
     [{ headers: { subject: "X_User" } }, /^headers\.subject must/],

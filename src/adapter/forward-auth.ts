@@ -105,8 +105,8 @@ interface Verdict {
 
 /** Never rejects: whatever goes wrong lets nobody in. */
 async function judged<Data extends object>(gate: Gate<Data>, asked: RequestView): Promise<Verdict> {
+  const { definition, managers, policy } = gate;
   try {
-    const { definition, managers, policy } = gate;
     const exchange = new Exchange(new ForwardedView(asked), managers, { carries: false });
     const loading = exchange.from(definition.manager, policy.verify);
     const session = (isPromise(loading) ? await loading : loading) as unknown as Session<Data>;
@@ -115,8 +115,16 @@ async function judged<Data extends object>(gate: Gate<Data>, asked: RequestView)
     await exchange.finish({ failed: false });
     return await verdictOn(gate, session);
   } catch (error) {
-    console.error(error);
+    tell(policy, error);
     return errorAnswer(error);
+  }
+}
+
+function tell({ onError }: Pick<Policy<never>, "onError">, error: unknown): void {
+  try {
+    onError(error);
+  } catch (another) {
+    console.error(another);
   }
 }
 
