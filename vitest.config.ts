@@ -8,6 +8,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^coatcheck$/, replacement: source("index.ts") },
       { find: /^coatcheck\/define$/, replacement: source("define.ts") },
       { find: /^coatcheck\/csrf$/, replacement: source("csrf/csrf.ts") },
+      { find: /^coatcheck\/server$/, replacement: source("server/session-server.ts") },
       { find: /^coatcheck\/testing$/, replacement: source("testing/index.ts") },
       { find: /^coatcheck\/((?:compat|store)\/.+)$/, replacement: source("$1.ts") },
       {

@@ -45,6 +45,18 @@ function roomOf(file: string): string {
   return file.includes("/") ? (file.split("/")[0] as string) : file;
 }
 
+/** The public doors that the apps of this package go through, by their files. */
+const DOORS_FOR_APPS = [
+  "index.ts",
+  "adapter/node.ts",
+  "adapter/forward-auth.ts",
+  "server/session-server.ts",
+  "store/mysql.ts",
+  "store/postgres.ts",
+  "store/redis.ts",
+  "store/sqlite.ts",
+];
+
 /** Of which rooms a room may use values (design §4). `errors.ts` and `internal` are everybody's. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   internal: [],
@@ -64,6 +76,8 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   "define.ts": ["definition.ts"],
   "check-options.ts": ["session/token.ts", "protection/key-ring.ts", "trust.ts"],
   "trust.ts": ["protection/key-ring.ts"],
+  server: ["server", ...DOORS_FOR_APPS],
+  cli: ["cli", ...DOORS_FOR_APPS],
   "index.ts": ["define-session.ts", "definition.ts", "transport", "protection", "session"],
 };
 
@@ -107,8 +121,13 @@ describe("the rooms", () => {
     expect(sideways.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
-  test("nobody imports an adapter or the kits", () => {
-    const wrong = imports.filter(({ from, to }) => /^(adapter|testing)\//.test(to) && roomOf(from) !== roomOf(to));
+  test("nobody but an app imports an adapter, and nobody the kits or an app", () => {
+    const apps = new Set(["server", "cli"]);
+    const wrong = imports.filter(
+      ({ from, to }) =>
+        roomOf(from) !== roomOf(to) &&
+        (to.startsWith("testing/") || (!apps.has(roomOf(from)) && /^(adapter|server|cli)\//.test(to))),
+    );
     expect(wrong.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
@@ -129,7 +148,7 @@ describe("the rooms", () => {
     expect(
       [...users].filter(
         (file) =>
-          !/^(compat\/ktor-directory|express-session\/|store\/directory|store\/nats-text|store\/sqlite|testing\/)/.test(
+          !/^(cli\/|server\/|compat\/ktor-directory|express-session\/|store\/directory|store\/nats-text|store\/sqlite|testing\/)/.test(
             file,
           ),
       ),
