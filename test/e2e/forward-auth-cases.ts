@@ -12,6 +12,7 @@ import {
   raw,
   SECRET,
   startSite,
+  type Example,
   visitor,
   type Site,
   type StartProxy,
@@ -22,12 +23,12 @@ const PAGE = "/private/page.html";
 
 /** Defines the tests. `tellsAll`: the proxy hands all headers of a request to the session server. */
 export function forwardAuthCases(
-  { file, more = [], tellsAll = false }: { file: string; more?: readonly string[]; tellsAll?: boolean },
+  { tellsAll = false, ...example }: Example & { tellsAll?: boolean },
   startProxy: StartProxy,
 ): void {
   let site: Site;
   beforeAll(async () => {
-    site = await startSite(file, more, startProxy);
+    site = await startSite(example, startProxy);
   });
   afterAll(async () => await site?.stop());
   beforeEach(() => {

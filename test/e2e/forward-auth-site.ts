@@ -58,31 +58,56 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-/** Starts it all. `more`: other files of the example that the proxy needs. */
-export async function startSite(file: string, more: readonly string[], startProxy: StartProxy): Promise<Site> {
+/** A configuration of the example, and other files of it that the proxy needs. */
+export interface Example {
+  readonly file: string;
+  readonly more?: readonly string[];
+}
+
+/** Starts it all. */
+export async function startSite(started: Example, startProxy: StartProxy): Promise<Site> {
   const clock = fakeClock();
   const store = instrumented(memoryStore({ clock }));
   const user = userSession({ store, clock });
   const sessionServer = await recorder(answerProxies(user));
+  const { app, pages, port, stop } = await startBehind(started, startProxy, user, sessionServer.port);
+  return {
+    port,
+    clock,
+    store,
+    user,
+    sessionServer,
+    app,
+    pages,
+    events: eventsOf(user),
+    async stop() {
+      await stop();
+      await sessionServer.end();
+    },
+  };
+}
+
+/** Starts a proxy that asks a server on this port, and what is behind it. */
+export async function startBehind(
+  { file, more = [] }: Example,
+  startProxy: StartProxy,
+  user: SessionDefinition<Visitor>,
+  sessions: number,
+): Promise<Pick<Site, "port" | "app" | "pages" | "stop">> {
   const app = await recorder(createServer(signInApp(user)));
   const pages = await recorder(createServer(page));
   const [plain = 0, inner = 0] = await freePorts(2);
   const paste = (text: string, tls: number, directory: string): string =>
-    pasted(text, { tls, plain, inner, directory, sessions: sessionServer.port, app: app.port, pages: pages.port });
+    pasted(text, { tls, plain, inner, directory, sessions, app: app.port, pages: pages.port });
   const files = Object.fromEntries(more.map((name) => [name, paste(example(name), 0, "")]));
   const proxy = await startProxy(files, (tls, directory) => paste(example(file), tls, directory));
   return {
     port: proxy.port,
-    clock,
-    store,
-    user,
-    events: eventsOf(user),
-    sessionServer,
     app,
     pages,
     async stop() {
       await proxy.stop();
-      for (const server of [sessionServer, app, pages]) await server.end();
+      for (const server of [app, pages]) await server.end();
     },
   };
 }
