@@ -133,16 +133,16 @@ function pasted(
   template: string,
   ports: { tls: number; plain: number; inner: number; sessions: number; app: number; pages: number; directory: string },
 ): string {
+  // All at once: a port that was put in could look like another one.
+  const { app, sessions, inner, pages } = ports;
+  const put: Readonly<Record<string, number>> = { 3000: app, 26282: sessions, 26283: inner, 8080: pages };
   return template
+    .replaceAll(/127\.0\.0\.1:(3000|26282|26283|8080)\b/g, (_, port: string) => `127.0.0.1:${put[port]}`)
     .replaceAll(/(bind|listen) (:?)80\b/g, `$1 127.0.0.1:${ports.plain}`)
     .replace(/^:443\b/m, `:${ports.tls}`)
     .replaceAll(/(bind|listen) (:?)443\b/g, `$1 127.0.0.1:${ports.tls}`)
     .replaceAll(/\/etc\/\w+\//g, `${ports.directory}/`)
-    .replaceAll("/srv/site", `${ports.directory}/site`)
-    .replaceAll("127.0.0.1:3000", `127.0.0.1:${ports.app}`)
-    .replaceAll("127.0.0.1:26282", `127.0.0.1:${ports.sessions}`)
-    .replaceAll("127.0.0.1:26283", `127.0.0.1:${ports.inner}`)
-    .replaceAll("127.0.0.1:8080", `127.0.0.1:${ports.pages}`);
+    .replaceAll("/srv/site", `${ports.directory}/site`);
 }
 
 async function recorder(server: Server): Promise<Recorder> {
