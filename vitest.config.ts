@@ -12,7 +12,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^coatcheck\/testing$/, replacement: source("testing/index.ts") },
       { find: /^coatcheck\/((?:compat|store)\/.+)$/, replacement: source("$1.ts") },
       {
-        find: /^coatcheck\/(express|express-session|fastify|fetch|hono|koa|node)$/,
+        find: /^coatcheck\/(express|express-session|fastify|fetch|forward-auth|hono|koa|node)$/,
         replacement: source("adapter/$1.ts"),
       },
     ],

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { forwardAuth } from "../adapter/forward-auth.ts";
+import { cookie, defineSession } from "../index.ts";
 import { milliseconds } from "../internal/duration.ts";
 import type { SessionStore } from "../store/store.ts";
 import { changesEndpoint } from "./changes-endpoint.ts";
 import type { Mount } from "./mount.ts";
-import { isNamespace } from "./namespaced-store.ts";
+import { isNamespace, namespacedStore } from "./namespaced-store.ts";
 import { openapi } from "./openapi.ts";
 import type { SessionPolicy, SessionServerOptions } from "./session-server.ts";
 import { sessionsEndpoint } from "./sessions-endpoint.ts";
@@ -37,12 +39,25 @@ const KIND = /^([^/]+)\/([A-Za-z0-9_-]{1,64})$/;
  * The endpoint of a proxy for a definition of a namespace, `kind` being `"namespace/name"`. Throws a `TypeError` for what is
  * none.
  */
-export function forwardAuthMount(kind: string, _store: SessionStore, _policy: SessionPolicy): Mount {
+export function forwardAuthMount(kind: string, store: SessionStore, policy: SessionPolicy): Mount {
   const [, namespace, name] = KIND.exec(kind) ?? [];
   if (!isNamespace(namespace) || name === undefined) {
     throw new TypeError("forwardAuth: expected namespace/name, such as shop/user");
   }
-  // const definition = defineSession({ …policy, name, store: namespacedStore(store, namespace), transport: cookie() });
-  // return { kind: "proxy", path: `/forward-auth/${namespace}/${name}`, node: forwardAuth(definition).node };
-  throw new TypeError("forwardAuth: is not there yet");
+  const { idleTimeout, absoluteTimeout, renewalTimeout, keys, audience, storeTimeout, clock } = policy;
+  const definition = defineSession({
+    name,
+    store: namespacedStore(store, namespace),
+    transport: cookie(),
+    idleTimeout,
+    absoluteTimeout,
+    renewalTimeout,
+    keys,
+    audience,
+    storeTimeout,
+    clock,
+  });
+  // The server says itself when its store fails, and not for every image of a page.
+  const { node } = forwardAuth(definition, { onError: () => {} });
+  return { kind: "proxy", path: `/forward-auth/${namespace}/${name}`, node };
 }

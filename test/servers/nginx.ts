@@ -1,9 +1,9 @@
 /**
  * nginx for tests, on free ports, in a directory of its own, with a configuration of the test's own.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { programPath } from "./require.ts";
 import { freePorts, serverDirectory, startProcess, until, type ServerProcess } from "./server-process.ts";
 
@@ -31,7 +31,10 @@ export async function startNginx(
 ): Promise<Nginx> {
   const directory = serverDirectory("nginx");
   const [port = 0] = await freePorts(1);
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), content);
+  }
   const write = (text: string): void => writeFileSync(join(directory, "nginx.conf"), around(text));
   write(config(port, directory));
   const program = programPath("nginx") ?? "nginx";
