@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -33,16 +33,15 @@ async function ask(path: string, init: RequestInit & { readonly token?: string }
   return await fetch(`${server.url}/v1/sessions/user${path}`, { ...rest, headers });
 }
 
+const DOCUMENT = "docs/session-server.md";
+
 describe("the clients of the documentation", () => {
-  const DOCUMENTS = ["docs/session-server.md", "docs/session-server-clients.part.md"];
   const folder = mkdtempSync(join(tmpdir(), "coatcheck-clients-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** The one block of a language that talks to the API. */
   function clientIn(info: string): string {
-    const blocks = DOCUMENTS.filter((file) => existsSync(join(ROOT, file))).flatMap((file) =>
-      blocksIn(file, readFileSync(join(ROOT, file), "utf8"), info),
-    );
+    const blocks = blocksIn(DOCUMENT, readFileSync(join(ROOT, DOCUMENT), "utf8"), info);
     const clients = blocks.filter(({ code }) => code.includes("/v1/sessions/user"));
     expect(clients).toHaveLength(1);
     return clients[0]?.code ?? "";

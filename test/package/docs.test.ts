@@ -208,6 +208,9 @@ describe("the documents", () => {
       "src/store/memcached.ts": ["MemcachedStoreOptions"],
       "src/store/nats.ts": ["NatsStoreOptions"],
       "src/store/near-cache.ts": ["NearCacheOptions"],
+      "src/store/remote.ts": ["RemoteStoreOptions"],
+      "src/server/session-server.ts": ["SessionPolicy", "SessionServerOptions", "ListenOptions"],
+      "src/adapter/forward-auth-options.ts": ["ForwardAuthOptions"],
     };
     const missing = Object.entries(interfaces).flatMap(([file, names]) =>
       names.flatMap((name) =>

@@ -177,6 +177,7 @@ const seen = (kept: object): Report["walks"] => ({
   "coatcheck/express-session": THREE,
   "coatcheck/fastify": THREE,
   "coatcheck/fetch": THREE,
+  "coatcheck/forward-auth": [401, 200, "ada"],
   "coatcheck/hono": THREE,
   "coatcheck/koa": THREE,
   "coatcheck/node": {
@@ -187,6 +188,7 @@ const seen = (kept: object): Report["walks"] => ({
     signedOut: ["guest 0", "guest 1"],
   },
   "coatcheck/package.json": "coatcheck",
+  "coatcheck/server": [201, { visits: 1 }, 404],
   "coatcheck/store/directory": { visits: SIX, ...kept },
   "coatcheck/store/express-session": THREE,
   "coatcheck/store/memory": kept,
@@ -195,6 +197,7 @@ const seen = (kept: object): Report["walks"] => ({
   "coatcheck/store/nats": expect.stringMatching(/^TypeError: natsStore/) as unknown,
   "coatcheck/store/near-cache": THREE,
   "coatcheck/store/postgres": expect.stringMatching(/^TypeError: postgresStore/) as unknown,
+  "coatcheck/store/remote": THREE,
   "coatcheck/store/redis": expect.stringMatching(/^TypeError: redisStore/) as unknown,
   "coatcheck/store/sqlite": { visits: SIX, ...kept },
   "coatcheck/testing": { before: THREE, after: THREE },

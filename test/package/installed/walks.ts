@@ -16,9 +16,11 @@ import type * as onExpress from "coatcheck/express";
 import type * as dropIn from "coatcheck/express-session";
 import type * as onFastify from "coatcheck/fastify";
 import type * as onFetch from "coatcheck/fetch";
+import type * as asked from "coatcheck/forward-auth";
 import type * as onHono from "coatcheck/hono";
 import type * as onKoa from "coatcheck/koa";
 import type * as onNode from "coatcheck/node";
+import type * as sessionServer from "coatcheck/server";
 import type * as directory from "coatcheck/store/directory";
 import type * as memcached from "coatcheck/store/memcached";
 import type * as memory from "coatcheck/store/memory";
@@ -28,6 +30,7 @@ import type * as nearCache from "coatcheck/store/near-cache";
 import type * as postgres from "coatcheck/store/postgres";
 import type * as foreign from "coatcheck/store/express-session";
 import type * as redis from "coatcheck/store/redis";
+import type * as remote from "coatcheck/store/remote";
 import type * as sqlite from "coatcheck/store/sqlite";
 import type * as testing from "coatcheck/testing";
 import type { SessionAgent } from "coatcheck/testing";
@@ -47,10 +50,12 @@ export interface Doors {
   readonly "coatcheck/express-session": typeof dropIn;
   readonly "coatcheck/fastify": typeof onFastify;
   readonly "coatcheck/fetch": typeof onFetch;
+  readonly "coatcheck/forward-auth": typeof asked;
   readonly "coatcheck/hono": typeof onHono;
   readonly "coatcheck/koa": typeof onKoa;
   readonly "coatcheck/node": typeof onNode;
   readonly "coatcheck/package.json": { readonly name: string };
+  readonly "coatcheck/server": typeof sessionServer;
   readonly "coatcheck/store/directory": typeof directory;
   readonly "coatcheck/store/express-session": typeof foreign;
   readonly "coatcheck/store/memcached": typeof memcached;
@@ -60,6 +65,7 @@ export interface Doors {
   readonly "coatcheck/store/near-cache": typeof nearCache;
   readonly "coatcheck/store/postgres": typeof postgres;
   readonly "coatcheck/store/redis": typeof redis;
+  readonly "coatcheck/store/remote": typeof remote;
   readonly "coatcheck/store/sqlite": typeof sqlite;
   readonly "coatcheck/testing": typeof testing;
 }
@@ -224,6 +230,19 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
     return await visitsOf(fetchAgent(doors, inMemory(doors)));
   },
 
+  async "coatcheck/forward-auth"(doors) {
+    const user = inMemory(doors);
+    const proxy = doors["coatcheck/forward-auth"].forwardAuth(user);
+    const agent = doors["coatcheck/testing"].sessionAgent(async (request: Request) => {
+      if (request.method === "GET") return await proxy.fetch(request);
+      return await signIn(doors, user)(request);
+    });
+    const before = (await agent.fetch("/")).status;
+    await agent.fetch("/", { method: "POST" });
+    const response = await agent.fetch("/");
+    return [before, response.status, response.headers.get("x-session-subject")];
+  },
+
   async "coatcheck/hono"(doors, { hono }) {
     const user = inMemory(doors);
     const app = new hono.Hono();
@@ -259,6 +278,25 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
   },
 
   "coatcheck/package.json": async (doors) => doors["coatcheck/package.json"].name,
+
+  async "coatcheck/server"(doors) {
+    const server = doors["coatcheck/server"].sessionServer({ store: doors["coatcheck/store/memory"].memoryStore() });
+    await server.listen({ host: "127.0.0.1", port: 0 });
+    try {
+      const sessions = `${server.url}/v1/sessions/user`;
+      const json = { "Content-Type": "application/json" };
+      const begun = await fetch(sessions, { method: "POST", headers: json, body: '{"data":{"visits":1}}' });
+      const token = begun.headers.get("session-token") ?? "";
+      const read = await fetch(`${sessions}/current`, { headers: { "Session-Token": token } });
+      return [
+        begun.status,
+        ((await read.json()) as { data: unknown }).data,
+        (await fetch(`${sessions}/current`)).status,
+      ];
+    } finally {
+      await server.close({ within: 0 });
+    }
+  },
 
   async "coatcheck/store/directory"(doors, _, { folder, kits }) {
     const { directoryStore } = doors["coatcheck/store/directory"];
@@ -305,6 +343,21 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
 
   async "coatcheck/store/redis"(doors) {
     return doors["coatcheck/store/redis"].redisStore({} as never);
+  },
+
+  async "coatcheck/store/remote"(doors) {
+    const { remoteStore } = doors["coatcheck/store/remote"];
+    const { newCredential, sessionServer } = doors["coatcheck/server"];
+    const { text, credential } = newCredential("shop", "shop");
+    const server = sessionServer({ store: doors["coatcheck/store/memory"].memoryStore(), credentials: [credential] });
+    await server.listen({ host: "127.0.0.1", port: 0 });
+    const store = remoteStore(server.url ?? "", { credential: text });
+    try {
+      return await visitsOf(fetchAgent(doors, doors.coatcheck.defineSession<Visits>({ name: "user", store })));
+    } finally {
+      await store.close?.();
+      await server.close({ within: 0 });
+    }
   },
 
   async "coatcheck/store/sqlite"(doors, _, { folder, kits }) {
@@ -375,6 +428,13 @@ function fetchAgent(doors: Doors, user: Definition): SessionAgent {
     user,
   );
   return doors["coatcheck/testing"].sessionAgent(handler);
+}
+
+function signIn(doors: Doors, user: Definition): (request: Request) => Promise<Response> {
+  return doors["coatcheck/fetch"].withSessions(async (request: Request) => {
+    (await user.from(request)).authenticate("ada");
+    return new Response();
+  }, user);
 }
 
 function signInApp(doors: Doors, user: Definition): RequestListener {
