@@ -1,12 +1,11 @@
 /**
- * What a read through a session server costs the application, in CPU time of its process: by the global `fetch`, by
- * `node:http` with an agent that keeps connections alive, and beside them a bare `GET` of node-redis.
+ * What a read through a session server costs the application, in CPU time of its process: by the store's own
+ * connections of `node:http`, by the global `fetch`, and beside them a bare `GET` of node-redis.
  *
  * `node bench/remote-store.ts`; it needs `redis-server` and takes a minute or so. Only ratios of one run count.
  */
-import { Agent, request } from "node:http";
 import { createClient } from "redis";
-import { remoteStore, type RemoteFetch } from "../src/store/remote.ts";
+import { remoteStore } from "../src/store/remote.ts";
 import { startRedis } from "../test/servers/redis.ts";
 import { startSessionServer } from "../test/servers/session-server.ts";
 
@@ -17,21 +16,6 @@ const VALUE = JSON.stringify({ data: "x".repeat(480) });
 
 /** Reads once. */
 type Read = () => Promise<unknown>;
-
-const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-
-const byHttp: RemoteFetch = (url, { method, headers, body, signal }) =>
-  new Promise((resolve, reject) => {
-    const outgoing = request(url, { method, headers, signal, agent }, (incoming) => {
-      incoming.setEncoding("utf8");
-      let text = "";
-      incoming.on("data", (chunk: string) => (text += chunk));
-      incoming.on("end", () => resolve({ status: incoming.statusCode ?? 0, text: async () => text }));
-      incoming.on("error", reject);
-    });
-    outgoing.on("error", reject);
-    outgoing.end(body);
-  });
 
 /** CPU time a read, in microseconds, and reads a second. */
 async function measured(read: Read, atOnce: number): Promise<readonly [cpu: number, rate: number]> {
@@ -52,8 +36,8 @@ await client.connect();
 await client.set(KEY, VALUE);
 const credential = server.credentials["shop"];
 const stores = {
-  "remoteStore, fetch": remoteStore(server.url, { credential }),
-  "remoteStore, node:http": remoteStore(server.url, { credential, fetch: byHttp }),
+  "remoteStore, node:http": remoteStore(server.url, { credential }),
+  "remoteStore, fetch": remoteStore(server.url, { credential, fetch: (url, request) => fetch(url, request) }),
 };
 const call = { now: Date.now() };
 await stores["remoteStore, fetch"].create(KEY, { version: "1", expiresAt: call.now + 9e6, value: VALUE }, call);
@@ -85,6 +69,6 @@ for (const atOnce of [1, 32]) {
   }
 }
 client.destroy();
-agent.destroy();
+for (const store of Object.values(stores)) await store.close();
 await redis.stop();
 await server.stop();

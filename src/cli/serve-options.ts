@@ -45,7 +45,7 @@ if it is there; else everybody on this machine is one application`,
   "keys-file": { takes: "FILE", help: "a key per line, as the keys of the applications' definitions" },
   audience: { takes: "TEXT", help: "as the audience of the applications' definitions" },
   "store-timeout": { takes: "TIME", help: "how long the store may take. Default 2s" },
-  "max-body": { takes: "SIZE", help: "of a request: 512kb, 1mb. Default 1mb" },
+  "max-body": { takes: "SIZE", help: "of a request: 512kb, 1mb. Default 4mb" },
   changes: {
     takes: "WHO",
     help: `who tells of changes, for applications that keep copies of sessions:

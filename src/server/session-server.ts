@@ -54,7 +54,7 @@ export interface SessionServerOptions extends SessionPolicy {
   readonly ownChanges?: boolean | undefined;
   /** What a proxy may ask about, as `"namespace/name"`: served at `/forward-auth/namespace/name`. Default nothing. */
   readonly forwardAuth?: readonly string[] | undefined;
-  /** Bytes of a request's body at most. Default 1 MiB. */
+  /** Bytes of a request's body at most. Default 4 MiB. */
   readonly maxBody?: number | undefined;
   /** Requests of one application in a second at most; others are answered with 503. Default no limit. */
   readonly rate?: number | undefined;
@@ -159,7 +159,7 @@ export function sessionServer(options: SessionServerOptions): SessionServer {
     store: options.ownChanges === true ? withOwnChanges(store, clock) : store,
     credentials: credentials === undefined ? undefined : checkedCredentials(credentials),
     mounts: (seen) => [...endpointsOf(options), ...forwardAuth.map((kind) => forwardAuthMount(kind, seen, options))],
-    maxBody: positive("maxBody", options.maxBody, 1024 * 1024),
+    maxBody: positive("maxBody", options.maxBody, 4 * 1024 * 1024),
     rate: options.rate === undefined ? undefined : positive("rate", options.rate, 1),
     maxConnections: positive("maxConnections", options.maxConnections, 10_000),
     headersTimeout: milliseconds("headersTimeout", options.headersTimeout ?? 10),

@@ -80,11 +80,16 @@ export function carryTo({ base, headers, fetch }: RemoteServer): Carry {
 
 /** No connection was made: nothing is to be gained by another try at once. */
 const UNCONNECTED =
-  /^(?:ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_AGAIN|E(?:HOST|NET)(?:UNREACH|DOWN)|UND_ERR_CONNECT_TIMEOUT)$|TLS|CERT/;
+  /^(?:EPROTO|ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_AGAIN|E(?:HOST|NET)(?:UNREACH|DOWN)|UND_ERR_CONNECT_TIMEOUT)$|TLS|CERT|^UNABLE_TO_VERIFY/;
+
+/** A certificate that was refused. */
+const UNTRUSTED = /CERT|^UNABLE_TO_VERIFY|^SELF_SIGNED|^ERR_TLS_/;
 
 function unreached(base: string, code: string | undefined, wasThere: boolean): Failure {
   const why = code === undefined ? "" : ` (${code})`;
-  const advice = "see that the session server runs there, and that this machine can reach it";
+  const advice = UNTRUSTED.test(code ?? "")
+    ? "its certificate is none that this machine trusts for it; give that of its authority as `tls: { ca }`"
+    : "see that the session server runs there, and that this machine can reach it";
   return {
     error: remoteError(`no answer from ${base}${why}; ${advice}`, code ?? "ENOTCONN"),
     again: wasThere && !UNCONNECTED.test(code ?? "") ? "reads" : undefined,

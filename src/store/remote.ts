@@ -1,5 +1,5 @@
 /**
- * Sessions that a session server keeps: `coatcheck/store/remote`. Needs the web platform only.
+ * Sessions that a session server keeps: `coatcheck/store/remote`. Needs the web platform only, and takes `node:http` on Node.
  *
  * @module
  */
@@ -18,10 +18,12 @@ import {
 } from "../internal/remote-protocol.ts";
 import { clockOption, flag, optionalFunction, positiveInteger } from "./option-check.ts";
 import { remoteFeed } from "./remote-feed.ts";
+import { type HttpTransport, httpTransport, type RemoteTls } from "./remote-http.ts";
 import { callQueue, type CallQueue } from "./remote-queue.ts";
 import { carryTo, remoteError, type RemoteFetch, type RemoteServer } from "./remote-server.ts";
 import type { SessionStore, StoreCall, StoredRecord } from "./store.ts";
 
+export type { RemoteTls } from "./remote-http.ts";
 export type { RemoteFetch, RemoteRequest, RemoteResponse } from "./remote-server.ts";
 
 /** Options of {@link remoteStore}. */
@@ -35,8 +37,13 @@ export interface RemoteStoreOptions {
    * encrypts by itself. Default false.
    */
   readonly allowInsecure?: boolean | undefined;
-  /** Sends the requests: with certificates of your own, through a proxy or a socket. Default: the global `fetch`. */
+  /**
+   * Sends the requests: with certificates of your own, through a proxy or a socket. Default: `node:http` or `node:https` on Node,
+   * over connections of the store's own, and the global `fetch` elsewhere.
+   */
   readonly fetch?: RemoteFetch | undefined;
+  /** Whose certificates are trusted. On Node, and without `fetch`. Default: those that Node trusts. */
+  readonly tls?: RemoteTls | undefined;
   /**
    * Whether changes and deletions can be watched, as `nearCache` does: whoever watches has one more connection. The server has
    * to tell of them: `coatcheck serve --changes`. Default false.
@@ -47,7 +54,7 @@ export interface RemoteStoreOptions {
 }
 
 const NAME = "remoteStore";
-const OPTIONS = ["credential", "connections", "allowInsecure", "fetch", "watch", "clock"] as const;
+const OPTIONS = ["credential", "connections", "allowInsecure", "fetch", "tls", "watch", "clock"] as const;
 
 type Capability = "listBySubject" | "deleteBySubject" | "list" | "count" | "close";
 
@@ -70,12 +77,11 @@ export type RemoteStore = SessionStore & Required<Pick<SessionStore, "name" | "c
  */
 export function remoteStore(url: string | URL, options: RemoteStoreOptions = {}): RemoteStore {
   checkNames(NAME, options, OPTIONS);
-  const server: RemoteServer = {
-    base: checkedUrl(url, flag("allowInsecure", options.allowInsecure)),
-    headers: credentialHeaders(options.credential),
-    fetch: optionalFunction("fetch", options.fetch) ?? globalFetch,
-  };
   const connections = positiveInteger("connections", options.connections, 4);
+  const base = checkedUrl(url, flag("allowInsecure", options.allowInsecure));
+  const headers = credentialHeaders(options.credential);
+  const transport = transportOf(base, connections, options);
+  const server: RemoteServer = { base, headers, fetch: transport.fetch };
   const carry = carryTo(server);
   const clock = clockOption(options.clock);
   const feed = flag("watch", options.watch) ? remoteFeed(server, clock) : undefined;
@@ -95,6 +101,7 @@ export function remoteStore(url: string | URL, options: RemoteStoreOptions = {})
     close() {
       isClosed = true;
       feed?.close();
+      transport.close();
     },
   };
 }
@@ -136,6 +143,20 @@ function credentialHeaders(credential: string | undefined): Readonly<Record<stri
     return { Authorization: `Bearer ${credential}` };
   }
   throw new TypeError("credential: expected a text of letters, digits and signs, without spaces");
+}
+
+function transportOf(base: string, connections: number, { fetch, tls }: RemoteStoreOptions): HttpTransport {
+  const given = optionalFunction("fetch", fetch);
+  if (tls !== undefined) {
+    checkNames("tls", tls, ["ca"]);
+    if (given !== undefined)
+      throw new TypeError("tls: a fetch of your own knows its certificates; leave one of the two out");
+    if (!base.startsWith("https:")) throw new TypeError("tls: the address begins with http:, which has none");
+  }
+  const transport = given === undefined ? httpTransport(base, connections, tls) : undefined;
+  if (transport !== undefined) return transport;
+  if (tls !== undefined) throw new TypeError("tls: this runtime cannot be told whose certificates to trust");
+  return { fetch: given ?? globalFetch, close() {} };
 }
 
 /** Looked up with every call: whoever instruments it does so by replacing it. */
