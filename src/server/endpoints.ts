@@ -11,7 +11,7 @@ import { changesEndpoint } from "./changes-endpoint.ts";
 import type { Mount } from "./mount.ts";
 import { isNamespace, namespacedStore } from "./namespaced-store.ts";
 import { openapi } from "./openapi.ts";
-import type { SessionPolicy, SessionServerOptions } from "./session-server.ts";
+import type { SessionPolicy } from "./session-server.ts";
 import { sessionsEndpoint } from "./sessions-endpoint.ts";
 import { storeEndpoint } from "./store-endpoint.ts";
 
@@ -19,13 +19,13 @@ import { storeEndpoint } from "./store-endpoint.ts";
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /** The endpoints of a session server. */
-export function endpointsOf(policy: SessionPolicy & Pick<SessionServerOptions, "log">): readonly Mount[] {
-  const { clock, log } = policy;
+export function endpointsOf(policy: SessionPolicy): readonly Mount[] {
+  const { clock } = policy;
   const { idleTimeout, absoluteTimeout, renewalTimeout, keys, audience, storeTimeout } = policy;
   const shared = { idleTimeout, absoluteTimeout, renewalTimeout, keys, audience, storeTimeout, clock };
   const timeout = milliseconds("storeTimeout", policy.storeTimeout ?? 2);
   return [
-    { kind: "endpoint", path: "/v1/store", methods: ["POST"], endpoint: storeEndpoint({ timeout, clock, log }) },
+    { kind: "endpoint", path: "/v1/store", methods: ["POST"], endpoint: storeEndpoint({ timeout, clock }) },
     { kind: "endpoint", path: "/v1/changes", methods: ["GET"], streams: true, endpoint: changesEndpoint({ clock }) },
     { kind: "endpoint", path: "/v1/sessions", below: true, methods: METHODS, endpoint: sessionsEndpoint(shared) },
     { kind: "open", path: "/openapi.json", methods: ["GET", "HEAD"], answer: () => ({ status: 200, body: openapi() }) },

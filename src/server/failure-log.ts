@@ -8,6 +8,8 @@ import type { Clock } from "../internal/clock.ts";
 /** A call of a store, as far as it has to be kept out of a log: every text in it, at any depth. */
 export interface LoggedCall {
   readonly verb: string;
+  readonly args: readonly unknown[];
+  readonly previousSubject?: string | undefined;
 }
 
 /** See {@link failureLog}. */

@@ -34,6 +34,10 @@ export function namespacedStore(store: SessionStore, namespace: string): Session
     given.previousSubject === undefined ? given : { ...given, previousSubject: inner(given.previousSubject) };
   return {
     name: store.name ?? "the store",
+    ...(store.cached !== undefined && { cached: store.cached }),
+    ...(store.cachedFor !== undefined && { cachedFor: store.cachedFor }),
+    // With a subject it is another object each time: what is remembered of one would never be found again.
+    returnsSame: false,
     create: (key, record, given) => store.create(inner(key), into(record), given),
     read(key, given) {
       const found = store.read(inner(key), given);

@@ -12,11 +12,12 @@ import { type Duration, milliseconds } from "../internal/duration.ts";
 import type { SessionStore } from "../store/store.ts";
 import { answerClientError } from "./client-error.ts";
 import { anybody, callersOf, checkedCredentials, type Credential } from "./credentials.ts";
+import { failureLog } from "./failure-log.ts";
 import { type ListenAddress, listenOn, refuseUnsafe, urlOf } from "./listening.ts";
 import { Metrics } from "./metrics.ts";
 import type { Mount } from "./mount.ts";
 import { operationsMounts } from "./operations.ts";
-import { observedStore } from "./observed-store.ts";
+import { observedStore, type StoreObserver } from "./observed-store.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
 import { readinessOf } from "./readiness.ts";
 import { type HandlerContext, requestHandler } from "./request-handler.ts";
@@ -66,7 +67,7 @@ class ServerOver implements SessionServer {
 
   constructor(settings: ServerSettings) {
     this.#settings = settings;
-    this.#store = observedStore(settings.store, storeFailures(this.#metrics, settings.log));
+    this.#store = observedStore(settings.store, storeObserver(settings, this.#metrics));
     this.#context = contextOf(settings, this.#store, this.#metrics);
     this.#endMeasuring = settings.metrics === "off" ? () => {} : addProcessMetrics(this.#metrics);
     this.handler = requestHandler(this.#context);
@@ -142,19 +143,15 @@ function contextOf(settings: ServerSettings, store: SessionStore, metrics: Metri
   return context;
 }
 
-/** A store that is away fails every request: it is said once in ten seconds, in milliseconds. */
-const QUIET = 10_000;
-
-function storeFailures(metrics: Metrics, log: (line: string) => void): (error: unknown) => void {
-  let saidAt = -Infinity;
-  return (error) => {
-    metrics.storeFailures++;
-    const now = performance.now();
-    if (now - saidAt < QUIET) return;
-    saidAt = now;
-    log(
-      `coatcheck: the store failed (${metrics.storeFailures} times so far): ${(error as Error | undefined)?.message}`,
-    );
+function storeObserver({ store, clock, storeTimeout, log }: ServerSettings, metrics: Metrics): StoreObserver {
+  const failures = failureLog(clock, log);
+  return {
+    clock,
+    timeout: storeTimeout,
+    failed(call, error) {
+      metrics.storeFailures++;
+      failures.tell(call, store.name ?? "the store", error);
+    },
   };
 }
 

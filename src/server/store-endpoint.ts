@@ -16,14 +16,11 @@ import {
 } from "../internal/remote-protocol.ts";
 import type { ListedRecord, SessionStore, StoreCall } from "../store/store.ts";
 import { type Answer, type Endpoint, type EndpointCall, Refusal } from "./endpoint.ts";
-import { type FailureLog, failureLog } from "./failure-log.ts";
 
 /** What {@link storeEndpoint} takes. */
 export interface StoreEndpointOptions {
   /** How long the store may take for one call, in milliseconds. */
   readonly timeout: number;
-  /** Told why the store failed, now and then, without keys and data. Default: stderr. */
-  readonly log?: ((line: string) => void) | undefined;
   /** For tests. Default: the clock of the machine. */
   readonly clock?: Clock | undefined;
 }
@@ -32,14 +29,13 @@ export interface StoreEndpointOptions {
 const LARGEST_PAGE = 1_000;
 
 /**
- * Carries out the calls of a request on the caller's store, side by side, and answers each of them. What the store answers at
- * once costs no promise.
+ * Carries out the calls of a request on the caller's store, side by side, and answers each of them; those of one key one after
+ * another, in their order. What the store answers at once costs no promise.
  *
- * A call that fails, or takes longer than the timeout, is answered as such, and the others are not touched by it. Throws a
+ * Why a store failed is for the log of the server, which watches the store itself. A call that fails, or takes longer than the timeout, is answered as such, and the others are not touched by it. Throws a
  * {@link Refusal} for what is no such request: then nothing of it was done.
  */
-export function storeEndpoint({ timeout, log, clock = systemClock }: StoreEndpointOptions): Endpoint {
-  const failures = failureLog(clock, log);
+export function storeEndpoint({ timeout, clock = systemClock }: StoreEndpointOptions): Endpoint {
   return (call) => {
     const { req, path, caller } = call;
     if (path.length > 0) throw new Refusal(404, "not-found", "There is nothing behind the store");
@@ -47,7 +43,7 @@ export function storeEndpoint({ timeout, log, clock = systemClock }: StoreEndpoi
       throw new Refusal(405, "method-not-allowed", "The verbs of the store are sent by POST", { Allow: "POST" });
     }
     const patience: Patience = { clock, timeout, caller: call };
-    return call.body().then((body) => answered(requested(body), caller.store, patience, failures));
+    return call.body().then((body) => answered(requested(body), caller.store, patience));
   };
 }
 
@@ -66,16 +62,19 @@ interface Patience {
   readonly caller: Pick<EndpointCall, "signal">;
 }
 
-function answered(
-  calls: readonly WireCall[],
-  store: SessionStore,
-  patience: Patience,
-  failures: FailureLog,
-): MaybePromise<Answer> {
+function answered(calls: readonly WireCall[], store: SessionStore, patience: Patience): MaybePromise<Answer> {
   let waits = false;
+  // What the next call of a key has to wait for.
+  const before = new Map<string, PromiseLike<WireAnswer>>();
   const answers = calls.map((call) => {
-    const answer = attempted(call, store, patience, failures);
-    waits ||= isPromise(answer);
+    const attempt = (): MaybePromise<WireAnswer> => attempted(call, store, patience);
+    const key = "key" in call ? call.key : undefined;
+    const earlier = key === undefined ? undefined : before.get(key);
+    const answer = earlier === undefined ? attempt() : earlier.then(attempt);
+    if (isPromise(answer)) {
+      waits = true;
+      if (key !== undefined && calls.length > 1) before.set(key, answer);
+    }
     return answer;
   });
   if (!waits) return { status: 200, body: { answers } };
@@ -83,27 +82,22 @@ function answered(
 }
 
 /** Never throws. */
-function attempted(
-  call: WireCall,
-  store: SessionStore,
-  patience: Patience,
-  failures: FailureLog,
-): MaybePromise<WireAnswer> {
+function attempted(call: WireCall, store: SessionStore, patience: Patience): MaybePromise<WireAnswer> {
   const given = new Given(call);
   try {
     const result = performed(call, store, given);
     if (result === undefined) return notCapable(store, call);
     if (!isPromise(result)) return { ok: result };
-    return within(patience, given, result, (error) => failed(call, store, error, failures));
-  } catch (error) {
-    return failed(call, store, error, failures);
+    return within(patience, given, result);
+  } catch {
+    return FAILED;
   }
 }
 
-function failed(call: WireCall, store: SessionStore, error: unknown, failures: FailureLog): WireAnswer {
-  failures.tell(call, store.name ?? "the store", error);
-  return { error: "store-unavailable", message: "The store behind the server failed; the log of the server says why" };
-}
+const FAILED: WireAnswer = {
+  error: "store-unavailable",
+  message: "The store behind the server failed; the log of the server says why",
+};
 
 const TOO_LATE: WireAnswer = {
   error: "store-unavailable",
@@ -173,12 +167,7 @@ async function collected(listing: AsyncIterable<ListedRecord>, given: Given): Pr
 }
 
 /** Resolves with the answer, with a failure, or when it is too late; nobody is kept waiting for who went away. */
-function within(
-  { clock, timeout, caller }: Patience,
-  given: Given,
-  result: PromiseLike<unknown>,
-  failure: (error: unknown) => WireAnswer,
-): Promise<WireAnswer> {
+function within({ clock, timeout, caller }: Patience, given: Given, result: PromiseLike<unknown>): Promise<WireAnswer> {
   const gone = caller.signal;
   return new Promise((resolve) => {
     let isOver = false;
@@ -192,15 +181,12 @@ function within(
       end(TOO_LATE);
       given.abort();
     };
-    const cancel = clock.after(timeout, () => {
-      failure(new Error(`no answer within ${timeout} ms`));
-      giveUp();
-    });
+    const cancel = clock.after(timeout, giveUp);
     gone.addEventListener("abort", giveUp);
     // Of what comes too late nobody is told.
     result.then(
       (ok) => void (isOver || end({ ok })),
-      (error: unknown) => void (isOver || end(failure(error))),
+      () => void (isOver || end(FAILED)),
     );
   });
 }

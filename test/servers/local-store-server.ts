@@ -6,7 +6,7 @@ import { storeEndpoint } from "../../src/server/store-endpoint.ts";
 import type { RemoteFetch } from "../../src/store/remote.ts";
 import type { SessionStore } from "../../src/store/store.ts";
 
-const endpoint = storeEndpoint({ timeout: 2_000, log: () => {} });
+const endpoint = storeEndpoint({ timeout: 2_000 });
 
 async function answerTo(store: SessionStore, body: unknown, signal: AbortSignal): Promise<Answer> {
   const caller = { application: "test", namespace: "test", store };
