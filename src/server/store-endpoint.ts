@@ -64,21 +64,45 @@ interface Patience {
 
 function answered(calls: readonly WireCall[], store: SessionStore, patience: Patience): MaybePromise<Answer> {
   let waits = false;
-  // What the next call of a key has to wait for.
-  const before = new Map<string, PromiseLike<WireAnswer>>();
+  const order = calls.length > 1 ? new KeyOrder() : undefined;
   const answers = calls.map((call) => {
-    const attempt = (): MaybePromise<WireAnswer> => attempted(call, store, patience);
-    const key = "key" in call ? call.key : undefined;
-    const earlier = key === undefined ? undefined : before.get(key);
-    const answer = earlier === undefined ? attempt() : earlier.then(attempt);
+    const earlier = order?.before(call);
+    const answer =
+      earlier === undefined ? attempted(call, store, patience) : earlier.then(() => attempted(call, store, patience));
     if (isPromise(answer)) {
       waits = true;
-      if (key !== undefined && calls.length > 1) before.set(key, answer);
+      order?.add(call, answer);
     }
     return answer;
   });
   if (!waits) return { status: 200, body: { answers } };
   return Promise.all(answers).then((all) => ({ status: 200, body: { answers: all } }));
+}
+
+/** Which calls of an exchange wait for which: a read for the write before it, and a write for all before it. */
+class KeyOrder {
+  readonly #write = new Map<string, PromiseLike<unknown>>();
+  readonly #reads = new Map<string, PromiseLike<unknown>[]>();
+
+  /** What the call has to wait for, if there is anything. None of it rejects. */
+  before(call: WireCall): PromiseLike<unknown> | undefined {
+    if (!("key" in call)) return undefined;
+    const write = this.#write.get(call.key);
+    const reads = call.verb === "read" ? undefined : this.#reads.get(call.key);
+    return reads === undefined ? write : Promise.all([write, ...reads]);
+  }
+
+  add(call: WireCall, answer: PromiseLike<unknown>): void {
+    if (!("key" in call)) return;
+    if (call.verb !== "read") {
+      this.#write.set(call.key, answer);
+      this.#reads.delete(call.key);
+      return;
+    }
+    const reads = this.#reads.get(call.key);
+    if (reads === undefined) this.#reads.set(call.key, [answer]);
+    else reads.push(answer);
+  }
 }
 
 /** Never throws. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { certificates } from "../../test/servers/certificates.ts";
 import { describeWithServers } from "../../test/servers/require.ts";
 import { startSessionServer, type TestSessionServer } from "../../test/servers/session-server.ts";
@@ -14,26 +14,29 @@ import { remoteStore, type RemoteFetch } from "./remote.ts";
 /** Each case is an application of its own. */
 const applications = storeCases.map((_, i) => ({ application: `case-${i}` }));
 
-for (const [name, { programs, start }] of Object.entries(STORE_ENGINES)) {
-  describeWithServers(`a session server on ${name} passes the kit`, programs, () => {
-    let engine: StoreEngine;
-    let server: TestSessionServer;
-    beforeAll(async () => {
-      engine = await start();
-      server = await startSessionServer({ args: engine.args, credentials: applications });
-    });
-    afterAll(async () => {
-      await server?.stop();
-      await engine?.stop();
-    });
+// Each store has a server and each case a namespace of its own: they wait for each other nowhere.
+describe.concurrent("the kit", () => {
+  for (const [name, { programs, start }] of Object.entries(STORE_ENGINES)) {
+    describeWithServers(`a session server on ${name} passes the kit`, programs, () => {
+      let engine: StoreEngine;
+      let server: TestSessionServer;
+      beforeAll(async () => {
+        engine = await start();
+        server = await startSessionServer({ args: engine.args, credentials: applications });
+      });
+      afterAll(async () => {
+        await server?.stop();
+        await engine?.stop();
+      });
 
-    for (const [i, { name: promise, run }] of storeCases.entries()) {
-      test(promise, () =>
-        run(() => remoteStore(server.url, { credential: server.credentials[`case-${i}`], watch: true })),
-      );
-    }
-  });
-}
+      for (const [i, { name: promise, run }] of storeCases.entries()) {
+        test(promise, () =>
+          run(() => remoteStore(server.url, { credential: server.credentials[`case-${i}`], watch: true })),
+        );
+      }
+    });
+  }
+});
 
 test("a server without credentials takes the machine's own calls, and one with them takes no others", async () => {
   const [open, closed] = await Promise.all([
@@ -84,6 +87,11 @@ test("over TLS: a certificate that nobody vouches for is refused, and a fetch th
     const counted = Promise.resolve(remoteStore(server.url).count("", call));
     const error: unknown = await counted.catch((thrown: unknown) => thrown);
     expect(String(error)).toMatch(/no answer from https:.*\((?:UNABLE_TO_VERIFY|DEPTH_ZERO|SELF_SIGNED|ERR_TLS)\w*\)/);
+    expect(String(error)).toContain("tls: { ca }");
+    const trusting = remoteStore(server.url, { tls: { ca: ca.cert } });
+    const other: unknown = await Promise.resolve(trusting.count("", call)).catch((thrown: unknown) => thrown);
+    // That it is vouched for is not all: it must be of this host.
+    expect(String(other)).toContain("ERR_TLS_CERT_ALTNAME_INVALID");
     // It is there: to ask again and again is of no use.
     expect(isUnreachable(error)).toBe(false);
     const store = remoteStore(server.url, { fetch: overAgent });
