@@ -185,5 +185,5 @@ function streamed(incoming: Incoming): RemoteResponse {
 }
 
 function dropIdle({ freeSockets }: NodeAgent): void {
-  for (const sockets of Object.values(freeSockets)) for (const socket of [...(sockets ?? [])]) socket.destroy();
+  for (const sockets of Object.values(freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
