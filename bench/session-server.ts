@@ -13,7 +13,7 @@ import { startBackends, type Backends } from "./backends.ts";
 import { hasWrk, machine, pinning } from "./machine.ts";
 import { lackOf, serverVersions, type Need } from "./needs.ts";
 import { RESULTS } from "./results.ts";
-import { type Case, casesOf, check, written } from "./session-server-cases.ts";
+import { casesOf, check, written } from "./session-server-cases.ts";
 import { loaded, type Round, type Server, startEcho, startServe } from "./session-server-process.ts";
 
 const HELP = `Usage: npm run bench:server [-- --quick]
