@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { isPromise } from "../internal/maybe-promise.ts";
+import type { ServerResponse } from "node:http";
+import { isPromise, type MaybePromise, run, settled, type Steps } from "../internal/maybe-promise.ts";
 import { Exchange, managersOf, type InstalledDefinition } from "../session/exchange.ts";
 import type { Session } from "../session/session.ts";
 import type { RequestView } from "../transport/transport.ts";
@@ -77,18 +78,21 @@ export function forwardAuth<Data extends object>(
       return new Response(body, { status, headers });
     },
     node(req, res) {
-      void judged(gate, new NodeRequestView(req)).then(({ status, headers, body = "" }) => {
-        // The proxy may have gone.
-        if (res.destroyed || res.headersSent) return;
-        // Not by `writeHead`, whose overloads for HTTP/1 and 2 have no call in common.
-        res.statusCode = status;
-        for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-        // For HEAD, too: an answer of unknown length costs the proxy its connection.
-        res.setHeader("Content-Length", String(body.length));
-        res.end(body);
-      });
+      const verdict = judged(gate, new NodeRequestView(req));
+      if (isPromise(verdict)) void verdict.then((later) => answerBy(res, later));
+      else answerBy(res, verdict);
     },
   };
+}
+
+function answerBy(res: NodeResponse, { status, headers, body = "" }: Verdict): void {
+  // The proxy may have gone.
+  if (res.destroyed || res.headersSent) return;
+  // For HEAD, too: an answer of unknown length costs the proxy its connection.
+  const head = { ...headers, "Content-Length": String(body.length) };
+  // The overloads for HTTP/1 and 2 have no call in common, but this one both take.
+  (res as ServerResponse).writeHead(status, head);
+  res.end(body);
 }
 
 interface Gate<Data extends object> {
@@ -103,17 +107,20 @@ interface Verdict {
   readonly body: string | undefined;
 }
 
-/** Never rejects: whatever goes wrong lets nobody in. */
-async function judged<Data extends object>(gate: Gate<Data>, asked: RequestView): Promise<Verdict> {
+/** Neither throws nor rejects: whatever goes wrong lets nobody in. */
+function judged<Data extends object>(gate: Gate<Data>, asked: RequestView): MaybePromise<Verdict> {
+  return run(steps(gate, asked));
+}
+
+function* steps<Data extends object>(gate: Gate<Data>, asked: RequestView): Steps<Verdict> {
   const { definition, managers, policy } = gate;
   try {
     const exchange = new Exchange(new ForwardedView(asked), managers, { carries: false });
-    const loading = exchange.from(definition.manager, policy.verify);
-    const session = (isPromise(loading) ? await loading : loading) as unknown as Session<Data>;
+    const session = (yield* settled(exchange.from(definition.manager, policy.verify))) as unknown as Session<Data>;
     // Before the verdict: should it have ended meanwhile, that shows when it is touched. What edits there are (a cookie to be
     // taken back) is for responses that reach the client. After it, no function of the options can change the session.
-    await exchange.finish({ failed: false });
-    return await verdictOn(gate, session);
+    yield* settled(exchange.finish({ failed: false }));
+    return yield* verdictOn(gate, session);
   } catch (error) {
     tell(policy, error);
     return errorAnswer(error);
@@ -128,10 +135,10 @@ function tell({ onError }: Pick<Policy<never>, "onError">, error: unknown): void
   }
 }
 
-async function verdictOn<Data extends object>(
+function* verdictOn<Data extends object>(
   { definition: { name, manager }, policy }: Gate<Data>,
   session: Session<Data>,
-): Promise<Verdict> {
+): Steps<Verdict> {
   const headers: Record<string, string> = { "Cache-Control": "no-store" };
   if (manager.vary !== undefined) headers["Vary"] = manager.vary;
   if (session.isNew || session.subject === undefined || !isAcceptable(policy, session.level)) {
@@ -139,7 +146,7 @@ async function verdictOn<Data extends object>(
     headers["WWW-Authenticate"] = `Session realm="${name}"`;
     return { status: 401, headers, body: undefined };
   }
-  if (policy.allow !== undefined && (await policy.allow(session)) !== true)
+  if (policy.allow !== undefined && (yield* settled(policy.allow(session))) !== true)
     return { status: 403, headers, body: undefined };
   for (const [header, valueOf] of policy.headers) {
     const value = valueOf(session);
@@ -154,12 +161,14 @@ function isAcceptable({ levels }: Pick<Policy<never>, "levels">, level: string |
 
 /** Half a pair, which no encoding of text can write down. */
 const LONE = /\p{Surrogate}/gu;
-/** What no proxy, list or form decoder takes for anything but itself stays readable. */
+/** What no proxy, list or form decoder takes for anything but itself stays readable. Most texts have nothing else. */
+const PLAIN = /^[A-Za-z0-9\-._~@:]*$/;
 const SPECIAL = /[^A-Za-z0-9\-._~@:]/gu;
 
 /** A text as a header can carry it: `decodeURIComponent` gives it back. */
 function encoded(text: string): string {
   if (typeof text !== "string") throw new TypeError("headers of forwardAuth must be text, or undefined");
+  if (PLAIN.test(text)) return text;
   return text.replaceAll(LONE, "\ufffd").replaceAll(SPECIAL, percentEncoded);
 }
 

@@ -37,6 +37,8 @@ export interface EndpointCall {
 export interface Answer {
   readonly status: number;
   readonly body?: unknown;
+  /** The body, where its JSON is written already. */
+  readonly json?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -65,13 +67,15 @@ export class Refusal extends Error {
 }
 
 /** Sends an answer. Nothing that a session server says may be kept by a cache. */
-export function send(res: ServerResponse, { status, body, headers }: Answer): void {
-  const text = body === undefined ? "" : JSON.stringify(body);
-  res.writeHead(status, {
-    "Cache-Control": "no-store",
-    ...(body !== undefined && { "Content-Type": "application/json" }),
-    ...(status !== 204 && { "Content-Length": Buffer.byteLength(text) }),
-    ...headers,
-  });
-  res.end(text);
+export function send(res: ServerResponse, { status, body, json, headers }: Answer): void {
+  const text = json ?? (body === undefined ? "" : JSON.stringify(body));
+  const bytes = Buffer.byteLength(text);
+  // Names and values in turns: Node has nothing to take apart.
+  const head = ["Cache-Control", "no-store"];
+  if (text !== "") head.push("Content-Type", "application/json");
+  if (status !== 204) head.push("Content-Length", String(bytes));
+  for (const name in headers) if (name !== "Cache-Control") head.push(name, headers[name] as string);
+  res.writeHead(status, head);
+  // Of ASCII each character is a byte, and nothing needs to be encoded.
+  res.end(text, bytes === text.length ? "latin1" : "utf8");
 }

@@ -186,7 +186,7 @@ class Handler {
     const { res } = visit;
     if (answer === undefined) {
       // The endpoint has answered, or will.
-      if (res.closed || res.writableFinished) this.#done(visit);
+      if (res.closed || res.writableEnded) this.#done(visit);
       else res.once("close", () => this.#done(visit));
       return;
     }

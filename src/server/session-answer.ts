@@ -23,13 +23,8 @@ export interface SummaryView {
   readonly expiresAt: number | null;
 }
 
-/** A session, as clients see it. */
-export interface SessionView extends SummaryView {
-  readonly data: unknown;
-}
-
 /** A session in a list, as clients see it. */
-export function summaryView(session: SessionSummary): SummaryView {
+export function summaryView(session: SessionSummary | Session<Data>): SummaryView {
   const { id, subject, level, createdAt, authenticatedAt, lastSeenAt, expiresAt } = session;
   return {
     id,
@@ -42,25 +37,25 @@ export function summaryView(session: SessionSummary): SummaryView {
   };
 }
 
-/** The answer that shows a session. */
+/** The answer that shows a session. Its data may be long: it is written once, for the body and for the tag. */
 export function shown(session: Session<Data>, status = 200): Answer {
-  const { id, data = {}, subject, level, createdAt, authenticatedAt, lastSeenAt, expiresAt } = session;
-  const body: SessionView = {
-    id,
-    data,
-    subject: subject ?? null,
-    level: level ?? null,
-    createdAt,
-    authenticatedAt: authenticatedAt ?? null,
-    lastSeenAt,
-    expiresAt: expiresAt >= NEVER ? null : expiresAt,
-  };
-  return { status, body, headers: { ETag: tagOf(session) } };
+  const data = writtenData(session);
+  const others = JSON.stringify(summaryView(session));
+  const json = `${others.slice(0, -1)},"data":${data}}`;
+  return { status, json, headers: { ETag: tagFor(session, data) } };
 }
 
 /** The entity tag of a session: another one whenever its data or its subject is. */
-export function tagOf({ id, subject, data = {} }: Session<Data>): string {
-  return `"${hash("sha256", JSON.stringify([id, subject ?? null, data]), "base64url")}"`;
+export function tagOf(session: Session<Data>): string {
+  return tagFor(session, writtenData(session));
+}
+
+function writtenData({ data = {} }: Session<Data>): string {
+  return JSON.stringify(data);
+}
+
+function tagFor({ id, subject }: Session<Data>, data: string): string {
+  return `"${hash("sha256", `${JSON.stringify([id, subject ?? null])}${data}`, "base64url")}"`;
 }
 
 /** One answer for every reason: unknown, forged, expired, ended, another application's. */
