@@ -308,3 +308,45 @@ test("an application that asks too fast gets 503 and when to come again, and no 
   expect((await send(other)).status).toBe(401);
   expect(shop.text).not.toBe("");
 });
+
+describe("clients that do not wait for answers", () => {
+  const one = raw("GET /openapi.json HTTP/1.1\nHost: localhost\n\n");
+
+  test("some requests ahead are answered, each in its turn", async () => {
+    const { port } = await started();
+    const connection = await rawConnection({ port });
+    connection.write(raw(get("/v1/sessions/1")) + raw(get("/v1/sessions/2")).repeat(7) + raw(get("/v1/sessions/3")));
+    const paths: unknown[] = [];
+    for (let i = 0; i < 9; i++) paths.push(((await connection.response()).json as { path?: unknown }).path);
+    expect(paths).toEqual([["1"], ...Array.from({ length: 7 }, () => ["2"]), ["3"]]);
+    // Those were answered: others may come.
+    connection.write(raw(get("/v1/sessions/4")).repeat(9));
+    for (let i = 0; i < 9; i++) expect((await connection.response()).status).toBe(200);
+    connection.socket.destroy();
+  });
+
+  test("thousands of them, and no answer read: the connection is closed, and no answers are piled up", async () => {
+    const asked: string[] = [];
+    const { port } = await started({
+      mounts: () => [
+        {
+          kind: "open",
+          path: "/openapi.json",
+          methods: ["GET"],
+          answer: () => {
+            asked.push("");
+            return { status: 200, body: "x".repeat(30_000) };
+          },
+        },
+      ],
+    });
+    const connection = await rawConnection({ port });
+    connection.socket.pause();
+    connection.write(one.repeat(10_000));
+    connection.socket.once("error", () => {});
+    await expect.poll(() => asked.length).toBeGreaterThan(0);
+    connection.socket.resume();
+    await connection.closed;
+    expect(asked.length).toBeLessThan(20);
+  });
+});

@@ -19,6 +19,7 @@ import type { Mount } from "./mount.ts";
 import { operationsMounts } from "./operations.ts";
 import { observedStore, type StoreObserver } from "./observed-store.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
+import { withoutPiles } from "./piled-requests.ts";
 import { readinessOf } from "./readiness.ts";
 import { type HandlerContext, requestHandler } from "./request-handler.ts";
 import type { ListenOptions, SessionServer, TlsFiles } from "./session-server.ts";
@@ -70,7 +71,7 @@ class ServerOver implements SessionServer {
     this.#store = observedStore(settings.store, storeObserver(settings, this.#metrics));
     this.#context = contextOf(settings, this.#store, this.#metrics);
     this.#endMeasuring = settings.metrics === "off" ? () => {} : addProcessMetrics(this.#metrics);
-    this.handler = requestHandler(this.#context);
+    this.handler = withoutPiles(requestHandler(this.#context));
   }
 
   get url(): string | undefined {
