@@ -354,11 +354,8 @@ describe("clients that do not wait for answers", () => {
 test("an answer that cannot be written down fails its request, and not the server", async () => {
   let deep: unknown = [];
   for (let i = 0; i < 100_000; i++) deep = [deep];
-  const large = Array.from({ length: 60 }, () => "x".repeat(10_000_000));
-  for (const body of [deep, large]) {
-    const { send, log } = await started({}, { endpoint: async () => ({ status: 200, body }) });
-    expect(await send(post("{}"))).toMatchObject({ status: 500, json: { error: "internal" } });
-    expect((await send(get("/v1/sessions/a"))).status).toBe(200);
-    expect(log.length).toBe(1);
-  }
+  const { send, log } = await started({}, { endpoint: async () => ({ status: 200, body: deep }) });
+  expect(await send(post("{}"))).toMatchObject({ status: 500, json: { error: "internal" } });
+  expect((await send(get("/v1/sessions/a"))).status).toBe(200);
+  expect(log.length).toBe(1);
 });
