@@ -47,7 +47,9 @@ export async function listenOn(server: Server, address: ListenAddress, isPrivate
     if (!("path" in address) || codeOf(error) !== "EADDRINUSE") throw explained(error, address);
     // Where there is a file, nobody answers either.
     if (!lstatSync(address.path).isSocket()) {
-      throw new Error(`Cannot listen on ${address.path}: there is something else. Take another path.`, { cause: error });
+      throw new Error(`Cannot listen on ${address.path}: there is something else. Take another path.`, {
+        cause: error,
+      });
     }
     if (await isAnswered(address.path)) throw explained(error, address);
     unlinkSync(address.path);
