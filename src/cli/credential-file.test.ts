@@ -79,6 +79,10 @@ describe("a store by its URL", () => {
       "postgres://user:hidden@127.0.0.1:1/shop",
       /^The store postgres:\/\/127\.0\.0\.1:1\/shop cannot be used: .*ECONNREFUSED/,
     ],
+    ["redis://user:1/hidden@127.0.0.1:1", /^--store: write \/ \? # and @ in .* as %2F/],
+    ["postgres://user:1/hidden@127.0.0.1:1/shop", /^--store: write/],
+    ["mysql://user:1?hidden@127.0.0.1:1/shop", /^--store: write/],
+    ["mysql://user:1#hidden@127.0.0.1:1/shop", /^--store: write/],
     [
       "mysql://user:hidden@127.0.0.1:1/shop",
       /^The store mysql:\/\/127\.0\.0\.1:1\/shop cannot be used: .*ECONNREFUSED/,

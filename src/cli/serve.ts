@@ -14,6 +14,7 @@ export async function serveCommand(args: readonly string[]): Promise<void> {
   const options = serveOptions(args, process.env);
   if (options === undefined) return void process.stdout.write(SERVE_HELP);
   checkNode(options.store);
+  hidePassword(args);
   const credentials = credentialsOf(options);
   const tls = readTls(options.tls);
   const opened = await openStore(options.store, console.error, options.changes === "store");
@@ -32,6 +33,15 @@ function checkNode(store: string): void {
   if (!store.startsWith("sqlite:") || process.getBuiltinModule("node:sqlite") !== undefined) return;
   throw new Error(
     `SQLite takes Node 22.13 or later, and this is ${process.version}. Take another Node, or another --store.`,
+  );
+}
+
+/** Everybody on the machine can list the arguments of a process: from here on they are replaced. */
+function hidePassword(args: readonly string[]): void {
+  if (!args.some((arg) => /\/\/[^/]*@/.test(arg))) return;
+  process.title = "coatcheck serve";
+  console.error(
+    "coatcheck: --store has a user in it, which a list of processes shows at the start: use $COATCHECK_STORE",
   );
 }
 

@@ -37,6 +37,10 @@ export async function openStore(url: string, tell: Tell, watch = false): Promise
   if (open === undefined) {
     throw new Error("--store takes sqlite:PATH, redis://…, rediss://…, postgres://… or mysql://…");
   }
+  if (open !== openSqlite && /^[^/]*\/\/[^/?#]*[/?#].*@/s.test(url)) {
+    // The rest of the password would be taken for a path or a setting, and shown.
+    throw new Error("--store: write / ? # and @ in a user, a password, a name or a setting as %2F %3F %23 and %40");
+  }
   const description = described(url);
   try {
     return { description, ...(await open(url, tell, watch)) };

@@ -101,6 +101,24 @@ describe("the changes of a namespace", () => {
     expect([second.res.destroyed, second.watch.ended, second.clock.waiting]).toEqual([true, true, 0]);
   });
 
+  test("are told to so many at a time of one application, and to others nevertheless", () => {
+    const store: SessionStore = { ...memoryStore(), watch: () => () => {} };
+    const endpoint = changesEndpoint({ clock: fakeClock() });
+    const closing: (() => void)[] = [];
+    const ask = (application: string): unknown => {
+      const once = (_: string, close: () => void): void => void closing.push(close);
+      const res = { writeHead: () => {}, flushHeaders: () => {}, once };
+      const caller = { application, namespace: "shop", store };
+      return endpoint({ res, path: [], signal: new AbortController().signal, caller } as never);
+    };
+    for (let i = 0; i < 1_000; i++) expect(ask("shop")).toBeUndefined();
+    expect(() => ask("shop")).toThrow(expect.objectContaining({ status: 503, headers: { "Retry-After": "10" } }));
+    expect(ask("blog")).toBeUndefined();
+    closing[0]?.();
+    expect(ask("shop")).toBeUndefined();
+    expect(() => ask("shop")).toThrow(Refusal);
+  });
+
   test("are refused where nobody tells of them", () => {
     const deaf = (watch?: SessionStore["watch"]) => () =>
       changesEndpoint()({

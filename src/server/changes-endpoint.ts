@@ -22,14 +22,28 @@ const [FIRST_PULSE, PULSE] = [10, 1_000];
 const MOST_WAITING = 1_048_576;
 
 /**
+ * Streams of an application at a time. Each of them is a connection that stays, of those that all applications share; an
+ * application has one for each of its processes.
+ */
+const MOST_STREAMS = 1_000;
+
+/**
  * Answers with a line for each change of a record of the caller's, from the moment on in which everything is told. When that
  * ends, and when the server stops, it says `lost` and ends the answer. Throws a {@link Refusal} where nobody tells of changes.
  */
 export function changesEndpoint({ clock = systemClock }: ChangesEndpointOptions = {}): Endpoint {
-  return ({ path, res, signal, caller: { store } }) => {
+  const open = new Map<string, number>();
+  return ({ path, res, signal, caller: { application, store } }) => {
     if (path.length > 0) throw new Refusal(404, "not-found", "There is nothing behind the changes");
+    const streams = open.get(application) ?? 0;
+    if (streams >= MOST_STREAMS) {
+      throw new Refusal(503, "overloaded", `An application has ${MOST_STREAMS} streams of changes at most.`, {
+        "Retry-After": "10",
+      });
+    }
     const stream = new ChangeStream(res, clock);
     const unwatch = watched(store, stream);
+    open.set(application, streams + 1);
     res.writeHead(200, {
       "Content-Type": "application/x-ndjson",
       "Cache-Control": "no-store",
@@ -38,6 +52,7 @@ export function changesEndpoint({ clock = systemClock }: ChangesEndpointOptions 
     });
     res.flushHeaders();
     res.once("close", () => {
+      open.set(application, (open.get(application) ?? 1) - 1);
       unwatch();
       stream.close();
     });

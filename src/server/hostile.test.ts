@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { AUTHORIZED, gate, get, post, raw, shop, started } from "../../test/server-testbed.ts";
+import { NO_JSON, NO_JSON_TYPES, NO_REQUESTS, ODD_PATHS, oddLines } from "../../test/hostile-requests.ts";
 import { type RawResponse, rawConnection, rawRequest } from "../../test/servers/raw-http.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -28,109 +29,24 @@ describe("hostile requests of an application that has a credential", () => {
   test("paths that are written in another way: 400 or 404, never another endpoint", async () => {
     const { asked, endpoint } = guarded();
     const { send } = await started({}, { endpoint, stream: endpoint });
-    const behind = [
-      "..",
-      ".",
-      "",
-      "%2e%2e",
-      "%2E.",
-      "a%2fb",
-      "a%5Cb",
-      "a\\b",
-      "%00",
-      "a%00b",
-      "%0a",
-      "%",
-      "%f",
-      "%gg",
-      "%c0%ae",
-      "%ff",
-    ];
-    const paths = [
-      ...behind.flatMap((part) => [`/v1/sessions/${part}`, `/v1/sessions/${part}/user`, `/v1/${part}/store`]),
-      "//v1/store",
-      "/v1//store",
-      "/v1/store/",
-      "/v1/store//",
-      "/./v1/store",
-      "/v1/../v1/store",
-      "/v1/store%20",
-      "/V1/store",
-      "/v1/Store",
-      "/v1/%73tore",
-      "/v1%2fstore",
-      "/v1/store;a=b",
-      "/v1/store%3f",
-      "/v1/store.",
-      "/",
-      "*",
-      "http://localhost/v1/store",
-      "localhost:80",
-      "v1/store",
-      "/v1/store#x",
-      "/v1\\store",
-      "\\v1\\store",
-    ];
-    for (const path of paths) {
+    for (const path of ODD_PATHS) {
       const answer = await send(post("{}").replace("/v1/store", path.replaceAll("$", "$$$$")));
       expectRefused(answer, [400, 404, 405], path);
     }
     expect(asked).toEqual([]);
-    expect(paths.length).toBeGreaterThan(60);
+    expect(ODD_PATHS.length).toBeGreaterThan(60);
   });
 
   test("heads that two readers may take for two things: 400", async () => {
     const { asked, endpoint } = guarded();
     const { send } = await started({}, { endpoint, stream: endpoint });
-    const lines = [
-      AUTHORIZED,
-      "authorization: Bearer other",
-      "Host: other",
-      "HOST: localhost",
-      "Content-Length: 2",
-      "Content-Length: 3",
-      "Content-Length: +2",
-      "Content-Length: 2, 2",
-      "Content-Length: 0x2",
-      "Content-Length : 2",
-      "Transfer-Encoding: chunked",
-      "Transfer-Encoding: identity",
-      "Transfer-Encoding : chunked",
-      "Transfer-Encoding: xchunked",
-      "Transfer-Encoding: chunked, identity",
-      "Transfer-Encoding:\tchunked",
-      " Transfer-Encoding: chunked",
-      "Transfer-Encoding: chunked\nTransfer-Encoding: chunked",
-      "Session-Token: a\nsession-token: b",
-      "Origin: a\nOrigin: b",
-      "Content-Type: application/json",
-      "Content-Encoding: gzip\nContent-Encoding: identity",
-      "Na me: x",
-      "Name : x",
-      ": x",
-      "Na\u0000me: x",
-      "Name: a\u0000b",
-      "Name: a\rb",
-      "No colon",
-      "\tfolded",
-    ];
-    for (const line of lines) expectRefused(await send(post("{}", line)), [400], line);
+    for (const line of oddLines(AUTHORIZED)) expectRefused(await send(post("{}", line)), [400], line);
     expect(asked).toEqual([]);
   });
 
   test("a request line that is none: 400, and the connection is closed", async () => {
     const { port } = await started();
-    const texts = [
-      "GET /v1/store\r\n\r\n",
-      "GET /v1/store HTTP/1.1 x\r\nHost: a\r\n\r\n",
-      "GET /v1/store HTTP/9.9\r\nHost: a\r\n\r\n",
-      "get /v1/store HTTP/1.1\r\nHost: a\r\n\r\n",
-      "HELO there\r\n\r\n",
-      "\u0016\u0003\u0001\u0002\u0000\u0001",
-      "GET /v1/store HTTP/1.1\nHost: a\n\n",
-      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ];
-    for (const text of texts) {
+    for (const text of NO_REQUESTS) {
       const connection = await rawConnection({ port });
       connection.write(Buffer.from(text, "latin1"));
       expectRefused(await connection.response(), [400], text);
@@ -158,7 +74,7 @@ describe("hostile requests of an application that has a credential", () => {
 
   test("bodies that are no JSON of a decent size: 400, 413, 415", async () => {
     const { send, port } = await started();
-    for (const text of ["{", "{}}", "\ufeff{}", "undefined", "'a'", "NaN", "[1,]"]) {
+    for (const text of NO_JSON) {
       expectRefused(await send(post(text)), [400], text);
     }
     const broken = Buffer.concat([
@@ -166,14 +82,7 @@ describe("hostile requests of an application that has a credential", () => {
       Buffer.from([0x22, 0xc3, 0x28, 0x22]),
     ]);
     expectRefused(await rawRequest({ port }, broken), [400], "UTF-8");
-    const types = [
-      "text/plain",
-      "application/jsonp",
-      "application/x-www-form-urlencoded",
-      "multipart/form-data; boundary=x",
-      "",
-    ];
-    for (const type of types) {
+    for (const type of NO_JSON_TYPES) {
       expectRefused(await send(post("{}").replace("application/json", type)), [415], type);
     }
     expectRefused(await send(post("{}", "Content-Encoding: gzip")), [415], "gzip");
@@ -307,4 +216,55 @@ test("an application that asks too fast gets 503 and when to come again, and no 
   const other = post("{}").replace(AUTHORIZED, "Authorization: Bearer no");
   expect((await send(other)).status).toBe(401);
   expect(shop.text).not.toBe("");
+});
+
+describe("clients that do not wait for answers", () => {
+  const one = raw("GET /openapi.json HTTP/1.1\nHost: localhost\n\n");
+
+  test("some requests ahead are answered, each in its turn", async () => {
+    const { port } = await started();
+    const connection = await rawConnection({ port });
+    connection.write(raw(get("/v1/sessions/1")) + raw(get("/v1/sessions/2")).repeat(7) + raw(get("/v1/sessions/3")));
+    const paths: unknown[] = [];
+    for (let i = 0; i < 9; i++) paths.push(((await connection.response()).json as { path?: unknown }).path);
+    expect(paths).toEqual([["1"], ...Array.from({ length: 7 }, () => ["2"]), ["3"]]);
+    // Those were answered: others may come.
+    connection.write(raw(get("/v1/sessions/4")).repeat(9));
+    for (let i = 0; i < 9; i++) expect((await connection.response()).status).toBe(200);
+    connection.socket.destroy();
+  });
+
+  test("thousands of them, and no answer read: the connection is closed, and no answers are piled up", async () => {
+    const asked: string[] = [];
+    const { port } = await started({
+      mounts: () => [
+        {
+          kind: "open",
+          path: "/openapi.json",
+          methods: ["GET"],
+          answer: () => {
+            asked.push("");
+            return { status: 200, body: "x".repeat(30_000) };
+          },
+        },
+      ],
+    });
+    const connection = await rawConnection({ port });
+    connection.socket.pause();
+    connection.write(one.repeat(10_000));
+    connection.socket.once("error", () => {});
+    await expect.poll(() => asked.length).toBeGreaterThan(0);
+    connection.socket.resume();
+    await connection.closed;
+    expect(asked.length).toBeLessThan(20);
+  });
+});
+
+test("an answer that cannot be written down fails its request, and not the server", async () => {
+  let deep: unknown = [];
+  for (let i = 0; i < 100_000; i++) deep = [deep];
+  const { send, log } = await started({}, { endpoint: async () => ({ status: 200, body: deep }) });
+  expect(await send(post("{}"))).toMatchObject({ status: 500, json: { error: "internal" } });
+  expect((await send(get("/v1/sessions/a"))).status).toBe(200);
+  expect(log.length).toBe(1);
 });

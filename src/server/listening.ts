@@ -4,7 +4,8 @@
  * @module
  */
 import { connect, type Server } from "node:net";
-import { unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 import { isLoopback } from "./loopback.ts";
 
 /** An address and a port (0 for a free one), or the path of a Unix socket. */
@@ -35,26 +36,40 @@ export function refuseUnsafe(address: ListenAddress, { hasCredentials, hasTls, t
   );
 }
 
-/** Listens; a socket that a dead process has left is replaced. Rejects with what Node says, and what it means. */
-export async function listenOn(server: Server, address: ListenAddress): Promise<void> {
+/**
+ * Listens; a socket that a dead process has left is replaced, and nothing else that is there. `isPrivate`: a socket is its
+ * owner's alone, whatever the umask says, from the moment on in which it is there. Rejects with what Node says, and what it means.
+ */
+export async function listenOn(server: Server, address: ListenAddress, isPrivate: boolean): Promise<void> {
   try {
-    await listening(server, address);
+    await listening(server, address, isPrivate);
   } catch (error) {
-    if (!("path" in address) || codeOf(error) !== "EADDRINUSE" || (await isAnswered(address.path))) {
-      throw explained(error, address);
+    if (!("path" in address) || codeOf(error) !== "EADDRINUSE") throw explained(error, address);
+    // Where there is a file, nobody answers either.
+    if (!lstatSync(address.path).isSocket()) {
+      throw new Error(`Cannot listen on ${address.path}: there is something else. Take another path.`, {
+        cause: error,
+      });
     }
+    if (await isAnswered(address.path)) throw explained(error, address);
     unlinkSync(address.path);
-    await listening(server, address);
+    await listening(server, address, isPrivate);
   }
 }
 
-function listening(server: Server, address: ListenAddress): Promise<void> {
+function listening(server: Server, address: ListenAddress, isPrivate: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(address, () => {
-      server.off("error", reject);
-      resolve();
-    });
+    // Of the process, and set for as long as it takes to make the socket; a worker may not set it.
+    const before = isPrivate && isMainThread ? process.umask(0o177) : undefined;
+    try {
+      server.listen(address, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    } finally {
+      if (before !== undefined) process.umask(before);
+    }
   });
 }
 

@@ -193,9 +193,19 @@ class Handler {
     if (res.headersSent) res.destroy();
     else {
       if (this.#context.stopping || isBodyLeft(visit)) res.shouldKeepAlive = false;
-      send(res, answer);
+      this.#send(res, answer);
     }
     this.#done(visit);
+  }
+
+  /** What cannot be written as JSON, being too deep or too large, fails its request, and not the server. */
+  #send(res: ServerResponse, answer: Answer): void {
+    try {
+      send(res, answer);
+    } catch (error) {
+      if (res.headersSent) res.destroy();
+      else send(res, this.#answerFor(error));
+    }
   }
 
   #done({ res, begun, tally }: Visit): void {

@@ -82,6 +82,8 @@ function take(head: Head, name: string, value: string): void {
       break;
     case "session-token":
       head.token = once(head.token, value);
+      // Two that a proxy has made one of.
+      if (value.includes(",")) throw twice();
       break;
     case "origin":
       head.origin = once(head.origin, value);

@@ -144,6 +144,31 @@ describe("who has no credential", () => {
     expect((await send(post("{}").replace(shop.text, blog.text))).json).toMatchObject({ by: "blog" });
   });
 
+  test("hears no more of changes once it was removed, and others go on hearing", async () => {
+    const hearing: string[] = [];
+    const stream: Endpoint = ({ caller, res, signal }) => {
+      res.writeHead(200).flushHeaders();
+      hearing.push(caller.application);
+      signal.addEventListener("abort", () => {
+        hearing.splice(hearing.indexOf(caller.application), 1);
+        res.end();
+      });
+      return undefined;
+    };
+    const { server, port } = await started({}, { stream });
+    const [first, second] = [await rawConnection({ port }), await rawConnection({ port })];
+    first.write(raw(get("/v1/changes")));
+    second.write(raw(get("/v1/changes").replace(shop.text, blog.text)));
+    await expect.poll(() => hearing.toSorted()).toEqual(["blog", "shop"]);
+    server.setCredentials([blog.credential]);
+    expect(hearing).toEqual(["blog"]);
+    const moved = newCredential("blog", "news");
+    server.setCredentials([{ ...moved.credential, sha256: blog.credential.sha256 }]);
+    expect(hearing).toEqual([]);
+    first.socket.destroy();
+    second.socket.destroy();
+  });
+
   test("still sees health, readiness and metrics, and what a proxy asks", async () => {
     const { send } = await started();
     const open = (path: string) => send(`GET ${path} HTTP/1.1\nHost: 10.1.2.3\n\n`);

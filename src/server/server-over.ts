@@ -19,6 +19,7 @@ import type { Mount } from "./mount.ts";
 import { operationsMounts } from "./operations.ts";
 import { observedStore, type StoreObserver } from "./observed-store.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
+import { withoutPiles } from "./piled-requests.ts";
 import { readinessOf } from "./readiness.ts";
 import { type HandlerContext, requestHandler } from "./request-handler.ts";
 import type { ListenOptions, SessionServer, TlsFiles } from "./session-server.ts";
@@ -70,7 +71,7 @@ class ServerOver implements SessionServer {
     this.#store = observedStore(settings.store, storeObserver(settings, this.#metrics));
     this.#context = contextOf(settings, this.#store, this.#metrics);
     this.#endMeasuring = settings.metrics === "off" ? () => {} : addProcessMetrics(this.#metrics);
-    this.handler = requestHandler(this.#context);
+    this.handler = withoutPiles(requestHandler(this.#context));
   }
 
   get url(): string | undefined {
@@ -89,9 +90,10 @@ class ServerOver implements SessionServer {
       answerClientError(error, socket);
     });
     try {
-      await listenOn(server, address);
       // Whoever can write to a socket is let in, and what the umask says is meant for files.
-      if ("path" in address && this.#context.open) chmodSync(address.path, 0o600);
+      const isPrivate = "path" in address && this.#context.open;
+      await listenOn(server, address, isPrivate);
+      if (isPrivate) chmodSync(address.path, 0o600);
     } catch (error) {
       this.#running = undefined;
       throw error;
@@ -102,7 +104,12 @@ class ServerOver implements SessionServer {
     if (this.#context.open) {
       throw new TypeError("credentials: the server was started without any, and stays so until it is started anew");
     }
-    this.#context.callers = callersOf(checkedCredentials(credentials), this.#store);
+    const callers = (this.#context.callers = callersOf(checkedCredentials(credentials), this.#store));
+    // A stream was let in when it began: who is not let in any more hears no more.
+    for (const call of this.#context.streams) {
+      const { application, namespace } = callers.of(call.req.headers.authorization) ?? {};
+      if (application !== call.caller.application || namespace !== call.caller.namespace) call.stop();
+    }
   }
 
   setTls({ cert, key }: TlsFiles): void {

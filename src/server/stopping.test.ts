@@ -1,4 +1,4 @@
-import { rmSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
 
 import { tmpdir } from "node:os";
@@ -93,6 +93,27 @@ describe("a server listens", () => {
     await leaveSocketAt(path);
     await second.listen({ path });
     await second.close();
+  });
+
+  test("on a Unix socket, and removes nothing that is none", async () => {
+    const path = join(tmpdir(), `coatcheck-${process.pid}.txt`);
+    writeFileSync(path, "precious");
+    const server = serverOver({ ...SETTINGS, credentials: undefined });
+    await expect(server.listen({ path })).rejects.toThrow(/there is something else/);
+    expect(readFileSync(path, "utf8")).toBe("precious");
+    rmSync(path);
+  });
+
+  test("on a Unix socket that was never anybody else's, and leaves the umask as it was", async () => {
+    const path = join(tmpdir(), `coatcheck-${process.pid}-umask.sock`);
+    rmSync(path, { force: true });
+    const before = process.umask(0);
+    const server = serverOver({ ...SETTINGS, credentials: undefined });
+    const listening = server.listen({ path });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(process.umask(before)).toBe(0);
+    await listening;
+    await server.close();
   });
 
   test("on a port that is free, and says so when it is not", async () => {

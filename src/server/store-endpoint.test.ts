@@ -335,3 +335,29 @@ describe("a request that is none", () => {
     await expect(over(memoryStore()).ask({ calls: [read], ...asked })).rejects.toMatchObject({ status });
   });
 });
+
+test("a small request for very much is answered as far as there is room, and nothing is read beyond it", async () => {
+  const store = memoryStore();
+  let reads = 0;
+  const counting: SessionStore = {
+    ...store,
+    read: (key, call) => {
+      reads++;
+      return store.read(key, call);
+    },
+  };
+  const { answers, lines } = over(counting);
+  const value = "x".repeat(1_000_000);
+  await answers({ ...create, record: { ...RECORD, value } });
+  const many = await answers(...Array.from({ length: 100 }, () => read), { ...create, key: "user/2" });
+  const found = many.filter((answer) => typeof answer === "object" && answer !== null && "ok" in answer);
+  expect(found.length).toBe(34);
+  expect(many[50]).toEqual({ error: "store-unavailable", message: expect.stringContaining("ask for fewer at a time") });
+  expect(many.at(-1)).toEqual({ ok: true });
+  expect(reads).toBe(34);
+  const listings = await answers(
+    ...Array.from({ length: 100 }, () => ({ verb: "listBySubject", subject: "user/ada", now: NOW })),
+  );
+  expect(listings.filter((answer) => "ok" in (answer as object)).length).toBe(33);
+  expect(lines).toEqual([]);
+});

@@ -14,7 +14,7 @@ import {
   type WireAnswer,
   type WireCall,
 } from "../internal/remote-protocol.ts";
-import type { ListedRecord, SessionStore, StoreCall } from "../store/store.ts";
+import type { ListedPage, ListedRecord, SessionStore, StoreCall, StoredRecord } from "../store/store.ts";
 import { type Answer, type Endpoint, type EndpointCall, Refusal } from "./endpoint.ts";
 
 /** What {@link storeEndpoint} takes. */
@@ -27,6 +27,12 @@ export interface StoreEndpointOptions {
 
 /** However many are asked for: a page may have fewer. */
 const LARGEST_PAGE = 1_000;
+
+/**
+ * Characters of the records in an answer. The calls of a small request may ask for all that is there, and each for the same:
+ * an application must not fill the memory that all of them share.
+ */
+const MOST_ANSWERED = 32 * 1024 * 1024;
 
 /**
  * Carries out the calls of a request on the caller's store, side by side, and answers each of them; those of one key one after
@@ -64,11 +70,12 @@ interface Patience {
 
 function answered(calls: readonly WireCall[], store: SessionStore, patience: Patience): MaybePromise<Answer> {
   let waits = false;
+  const room = new Room();
   const order = calls.length > 1 ? new KeyOrder() : undefined;
   const answers = calls.map((call) => {
     const earlier = order?.before(call);
-    const answer =
-      earlier === undefined ? attempted(call, store, patience) : earlier.then(() => attempted(call, store, patience));
+    const attempt = (): MaybePromise<WireAnswer> => attempted(new Given(call, room), call, store, patience);
+    const answer = earlier === undefined ? attempt() : earlier.then(attempt);
     if (isPromise(answer)) {
       waits = true;
       order?.add(call, answer);
@@ -106,21 +113,52 @@ class KeyOrder {
 }
 
 /** Never throws. */
-function attempted(call: WireCall, store: SessionStore, patience: Patience): MaybePromise<WireAnswer> {
-  const given = new Given(call);
+function attempted(given: Given, call: WireCall, store: SessionStore, patience: Patience): MaybePromise<WireAnswer> {
+  if (given.room.isFull && !WRITES.has(call.verb)) return TOO_MUCH;
   try {
     const result = performed(call, store, given);
     if (result === undefined) return notCapable(store, call);
     if (!isPromise(result)) return { ok: result };
     return within(patience, given, result);
-  } catch {
-    return FAILED;
+  } catch (error) {
+    return failed(error);
   }
 }
 
 const FAILED: WireAnswer = {
   error: "store-unavailable",
   message: "The store behind the server failed; the log of the server says why",
+};
+
+function failed(error: unknown): WireAnswer {
+  return error instanceof Full ? TOO_MUCH : FAILED;
+}
+
+/** Those that answer with no record. */
+const WRITES: ReadonlySet<WireCall["verb"]> = new Set(["create", "update", "touch", "delete", "deleteBySubject"]);
+
+class Full extends Error {}
+
+/** What is left for records in the answer to a request. */
+class Room {
+  #left = MOST_ANSWERED;
+  /** Whether something did not fit: then no more is asked for. */
+  isFull = false;
+
+  /** Throws {@link Full}. */
+  take({ value, subject }: StoredRecord, key = ""): void {
+    const length = value.length + key.length + (subject?.length ?? 0);
+    if (length > this.#left) {
+      this.isFull = true;
+      throw new Full();
+    }
+    this.#left -= length;
+  }
+}
+
+const TOO_MUCH: WireAnswer = {
+  error: "store-unavailable",
+  message: `An answer has ${MOST_ANSWERED} characters of records at most: ask for fewer at a time`,
 };
 
 const TOO_LATE: WireAnswer = {
@@ -140,7 +178,7 @@ function performed(call: WireCall, store: SessionStore, given: Given): MaybeProm
       return store.create(call.key, recordFrom(call.record), given);
     case "read": {
       const found = store.read(call.key, given);
-      return isPromise(found) ? found.then(recordOut) : recordOut(found);
+      return isPromise(found) ? found.then((record) => recordOut(record, given)) : recordOut(found, given);
     }
     case "update":
       return store.update(call.key, recordFrom(call.record), baseFrom(call.base), given);
@@ -156,36 +194,33 @@ function performed(call: WireCall, store: SessionStore, given: Given): MaybeProm
       return store.deleteBySubject?.(call.subject, { except: call.except }, given);
     case "list": {
       const page = store.list?.(call.prefix, { cursor: call.cursor, limit: Math.min(call.limit, LARGEST_PAGE) }, given);
-      return isPromise(page) ? page.then(pageOut) : page && pageOut(page);
+      return isPromise(page) ? page.then((some) => pageOut(some, given)) : page && pageOut(page, given);
     }
     case "count":
       return store.count?.(call.prefix, given);
   }
 }
 
-function recordOut(record: Parameters<typeof wireRecord>[0] | undefined): object | null {
-  return record === undefined ? null : wireRecord(record);
+function recordOut(record: StoredRecord | undefined, { room }: Given): object | null {
+  if (record === undefined) return null;
+  room.take(record);
+  return wireRecord(record);
 }
 
-function listedOut({ key, record }: ListedRecord): object {
+function listedOut({ key, record }: ListedRecord, { room }: Given): object {
+  room.take(record, key);
   return { key, record: wireRecord(record) };
 }
 
-function pageOut({
-  records,
-  cursor,
-}: {
-  readonly records: readonly ListedRecord[];
-  readonly cursor?: string | undefined;
-}): object {
-  return { records: records.map(listedOut), cursor };
+function pageOut({ records, cursor }: ListedPage, given: Given): object {
+  return { records: records.map((listed) => listedOut(listed, given)), cursor };
 }
 
 async function collected(listing: AsyncIterable<ListedRecord>, given: Given): Promise<readonly object[]> {
   const all: object[] = [];
   for await (const listed of listing) {
     if (given.isAborted) break;
-    all.push(listedOut(listed));
+    all.push(listedOut(listed, given));
   }
   return all;
 }
@@ -210,7 +245,7 @@ function within({ clock, timeout, caller }: Patience, given: Given, result: Prom
     // Of what comes too late nobody is told.
     result.then(
       (ok) => void (isOver || end({ ok })),
-      () => void (isOver || end(FAILED)),
+      (error: unknown) => void (isOver || end(failed(error))),
     );
   });
 }
@@ -221,10 +256,12 @@ class Given implements StoreCall {
   readonly previousSubject: string | undefined;
   /** Whoever asks a session server has no other way to know that a copy was served. */
   readonly fresh = true;
+  readonly room: Room;
   isAborted = false;
   #controller: AbortController | undefined;
 
-  constructor(call: WireCall) {
+  constructor(call: WireCall, room: Room) {
+    this.room = room;
     this.now = call.now;
     this.previousSubject = "previousSubject" in call ? call.previousSubject : undefined;
   }

@@ -4,12 +4,13 @@
 import { Agent } from "node:https";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { MINUTE } from "../testbed.ts";
-import { hostileRequests } from "./forward-auth-hostile.ts";
+import { hostileHeads, hostileRequests } from "./forward-auth-hostile.ts";
 import {
   HOST,
   NAVIGATION,
   overHttp2,
   raw,
+  rawHttp2,
   SECRET,
   startSite,
   type Example,
@@ -254,7 +255,42 @@ export function forwardAuthCases(
       // The pages for everybody, in the only spelling that the application takes for them.
       expect([what, seen.filter((url) => !/^\/sign-(?:in|out)(?:\?|$)/.test(url))]).toEqual([what, []]);
     }
+    for (const [what, head] of Object.entries(hostileHeads(bob.agent.cookieHeader()))) {
+      const answer = await rawHttp2(site, head);
+      expect([what, answer.includes(SECRET)]).toEqual([what, false]);
+      expect([what, /"subject":(?!null)/.test(answer)]).toEqual([what, false]);
+      const seen = [...site.app.requests, ...site.pages.requests].map(({ url = "" }) => url);
+      expect([what, seen.filter((url) => !/^\/sign-(?:in|out)(?:\?|$)/.test(url))]).toEqual([what, []]);
+    }
     expect((await eve.get(PAGE)).status).toBe(200);
+  });
+
+  test("many at a time, on connections that all share: each is who it is", async () => {
+    const names = ["ada", "bob", "cleo", ""];
+    const agent = new Agent({ keepAlive: true, maxSockets: 3 });
+    const visitors = await Promise.all(
+      names.map(async (name) => {
+        const who = visitor(site, agent);
+        if (name !== "") await who.signIn(name);
+        return { name, who };
+      }),
+    );
+    const asked = Array.from(
+      { length: 120 },
+      (_, i) => visitors[i % visitors.length] ?? { name: "", who: visitor(site) },
+    );
+    const answers = await Promise.all(
+      asked.map(async ({ name, who }, i) => {
+        const answer = await who.get("/account/", {}, i % 7 === 0 ? "HEAD" : "GET");
+        const text = await answer.text();
+        const said = text.startsWith("{") ? (JSON.parse(text) as { subject: string; header: string }) : undefined;
+        return { name, status: answer.status, subject: said?.subject ?? name, header: said?.header ?? name };
+      }),
+    );
+    for (const { name, status, subject, header } of answers) {
+      expect([name, status, subject, header]).toEqual([name, name === "" ? 401 : 200, name, name]);
+    }
+    agent.destroy();
   });
 }
 

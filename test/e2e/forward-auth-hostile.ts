@@ -83,6 +83,44 @@ export function hostileRequests({ ended, two }: { ended: string; two: string }):
   };
 }
 
+/** The same over HTTP/2, whose heads say in fields what a request line says. `cookie`: of somebody who is signed in as bob. */
+export function hostileHeads(cookie: string): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  const head = (more: Readonly<Record<string, string>>): Readonly<Record<string, string>> => ({
+    ":method": "GET",
+    ":path": PAGE,
+    ":authority": HOST,
+    ":scheme": "https",
+    ...more,
+  });
+  return {
+    "no cookie": head({}),
+    "dot segments": head({ ":path": `/sign-in/..${PAGE}` }),
+    "encoded dot segments": head({ ":path": `/sign-in/%2e%2e${PAGE}` }),
+    "an encoded slash": head({ ":path": "/account/..%2fsign-in" }),
+    "a path without a slash": head({ ":path": "sign-in" }),
+    "a path that is none": head({ ":path": "*", ":method": "OPTIONS" }),
+    "an absolute path": head({ ":path": `https://${HOST}/sign-in/..${PAGE}` }),
+    "a request line in the path": head({ ":path": `/sign-in HTTP/1.1\r\nHost: ${HOST}\r\n\r\nGET ${PAGE}` }),
+    "a blank in the path": head({ ":path": `/sign-in ${PAGE}` }),
+    "a fragment in the path": head({ ":path": `/sign-in#/..${PAGE}` }),
+    "another scheme": head({ ":scheme": "http" }),
+    "a scheme with a path": head({ ":scheme": `https://${HOST}/sign-in?` }),
+    "an authority with a path": head({ ":authority": `${HOST}/sign-in` }),
+    "an authority with a user": head({ ":authority": `ada@${HOST}` }),
+    "a host that is another one": head({ host: "localhost" }),
+    "a method with a path": head({ ":method": "GET /sign-in HTTP/1.1\r\nX:" }),
+    HEAD: head({ ":method": "HEAD" }),
+    OPTIONS: head({ ":method": "OPTIONS", origin: `https://${HOST}`, "access-control-request-method": "GET" }),
+    "a WebSocket": head({ ":method": "CONNECT", ":protocol": "websocket", ":path": "/account/" }),
+    "an identity": head({ ":path": "/account/", "x-session-subject": "ada", x_session_subject: "ada" }),
+    "an identity behind a line end": head({ ":path": "/account/", "x-a": "b\r\nx-session-subject: ada" }),
+    "a cookie behind a line end": head({ "x-a": `b\r\ncookie: ${cookie}` }),
+    "a length": head({ ":method": "POST", ":path": "/sign-in", "content-length": "0" }),
+    "a coding": head({ ":method": "POST", ":path": "/sign-in", "transfer-encoding": "chunked" }),
+    "a trailer": head({ te: "trailers", trailer: "cookie" }),
+  };
+}
+
 function request(method: string, target: string, headers: readonly string[], body = ""): string {
   return `${[`${method} ${target} HTTP/1.1`, `Host: ${HOST}`, ...headers, "Connection: close"].join("\r\n")}\r\n\r\n${body}`;
 }

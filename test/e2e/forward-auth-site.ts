@@ -240,6 +240,27 @@ export async function overHttp2(
   return Number(headers[":status"]);
 }
 
+/** What comes back for a head of HTTP/2, as it stands: headers and body as text, or nothing where it was not even sent. */
+export async function rawHttp2({ port }: Pick<Site, "port">, head: Readonly<Record<string, string>>): Promise<string> {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { servername: HOST, rejectUnauthorized: false });
+  session.on("error", () => {});
+  let answer = "";
+  try {
+    const asking = session.request(head, { endStream: true });
+    asking.on("error", () => {});
+    asking.on("response", (headers) => (answer += JSON.stringify(headers)));
+    asking.setEncoding("latin1").on("data", (part: string) => (answer += part));
+    // A tunnel that was opened, or an answer without an end.
+    const late = setTimeout(() => asking.destroy(), 2_000);
+    await new Promise<void>((resolve) => void asking.once("close", resolve));
+    clearTimeout(late);
+  } catch (error) {
+    answer = String(error);
+  }
+  session.destroy();
+  return answer;
+}
+
 /** Sends bytes as they are, and returns all that comes back until the proxy closes the connection. */
 export async function raw({ port }: Pick<Site, "port">, text: string): Promise<string> {
   const socket = connectTls({ port, host: "127.0.0.1", servername: HOST, rejectUnauthorized: false });

@@ -218,6 +218,16 @@ describeWithServers("coatcheck serve over Redis", REDIS_PROGRAMS, () => {
     const redis = await startRedis();
     await followsItsStore(`redis://127.0.0.1:${redis.port}`, () => redis.stop());
   });
+
+  test.runIf(process.platform === "linux")("shows no password of the store in the list of processes", async () => {
+    const redis = await startRedis();
+    const server = await startSessionServer({ args: ["--store", `redis://default:hidden@127.0.0.1:${redis.port}`] });
+    expect(readFileSync(`/proc/${server.process.pid}/cmdline`, "utf8")).toMatch(/^coatcheck serve\0*$/);
+    expect(server.process.output()).toContain("use $COATCHECK_STORE");
+    expect(server.process.output()).not.toContain("hidden");
+    await server.stop();
+    await redis.stop();
+  });
 });
 
 describeWithServers("coatcheck serve over PostgreSQL", POSTGRES_PROGRAMS, () => {
