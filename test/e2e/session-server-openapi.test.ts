@@ -13,7 +13,10 @@ import { startSessionServer, type TestSessionServer } from "../servers/session-s
 const run = promisify(execFile);
 let server: TestSessionServer;
 beforeAll(async () => {
-  server = await startSessionServer({ args: ["--changes", "own"], credentials: [{ application: "shop" }] });
+  server = await startSessionServer({
+    args: ["--changes", "own", "--max-body", "1mb"],
+    credentials: [{ application: "shop" }],
+  });
 });
 afterAll(() => server.stop());
 
@@ -247,7 +250,7 @@ describe("every answer of the server", () => {
     const body = { data: {} };
     await ask("GET", CURRENT, { headers: { Authorization: "Bearer nobody" } });
     await ask("POST", ALL, { body, headers: { "Content-Type": "text/plain" } });
-    await ask("POST", ALL, { body: { data: { long: "x".repeat(4_200_000) } } });
+    await ask("POST", ALL, { body: { data: { long: "x".repeat(1_100_000) } } });
     await ask("POST", "/v1/store", { headers: { "Content-Type": "application/json" } });
     await ask("GET", "/v1/sessions/us%20er/current");
     await ask("GET", "/v1/sessions");
