@@ -339,8 +339,13 @@ describe("a request that is none", () => {
 test("a small request for very much is answered as far as there is room, and nothing is read beyond it", async () => {
   const store = memoryStore();
   let reads = 0;
+  let lists = 0;
   const counting: SessionStore = {
     ...store,
+    listBySubject(subject, call) {
+      lists++;
+      return store.listBySubject(subject, call);
+    },
     read: (key, call) => {
       reads++;
       return store.read(key, call);
@@ -359,5 +364,6 @@ test("a small request for very much is answered as far as there is room, and not
     ...Array.from({ length: 100 }, () => ({ verb: "listBySubject", subject: "user/ada", now: NOW })),
   );
   expect(listings.filter((answer) => "ok" in (answer as object)).length).toBe(33);
+  expect(lists).toBe(34);
   expect(lines).toEqual([]);
 });

@@ -86,20 +86,25 @@ function answered(calls: readonly WireCall[], store: SessionStore, patience: Pat
   return Promise.all(answers).then((all) => ({ status: 200, body: { answers: all } }));
 }
 
+/** Those that may answer with very much: of one request one after another, so that no more is read than there is room for. */
+const LISTINGS: ReadonlySet<WireCall["verb"]> = new Set(["listBySubject", "list"]);
+
 /** Which calls of an exchange wait for which: a read for the write before it, and a write for all before it. */
 class KeyOrder {
+  #listing: PromiseLike<unknown> | undefined;
   readonly #write = new Map<string, PromiseLike<unknown>>();
   readonly #reads = new Map<string, PromiseLike<unknown>[]>();
 
   /** What the call has to wait for, if there is anything. None of it rejects. */
   before(call: WireCall): PromiseLike<unknown> | undefined {
-    if (!("key" in call)) return undefined;
+    if (!("key" in call)) return LISTINGS.has(call.verb) ? this.#listing : undefined;
     const write = this.#write.get(call.key);
     const reads = call.verb === "read" ? undefined : this.#reads.get(call.key);
     return reads === undefined ? write : Promise.all([write, ...reads]);
   }
 
   add(call: WireCall, answer: PromiseLike<unknown>): void {
+    if (LISTINGS.has(call.verb)) this.#listing = answer;
     if (!("key" in call)) return;
     if (call.verb !== "read") {
       this.#write.set(call.key, answer);
