@@ -228,8 +228,8 @@ describe("every answer of the server", () => {
 
   test("is in the document: of forward-auth", async () => {
     const path = "/forward-auth/shop/user";
-    const begun = await ask("POST", ALL, { body: { subject: "ada", level: "mfa" } });
-    const cookie = `__Host-Http-user=${begun.headers.get("Session-Token")}`;
+    const signedIn = await ask("POST", ALL, { body: { subject: "ada", level: "mfa" } });
+    const cookie = `__Host-Http-user=${signedIn.headers.get("Session-Token")}`;
     const allowed = await ask("GET", path, { headers: { cookie } });
     expect([allowed.status, allowed.headers.get("X-Session-Subject")]).toEqual([200, "ada"]);
     expect((await ask("GET", path)).status).toBe(401);
