@@ -1,0 +1,144 @@
+/**
+ * Simulated servers: each has a real near cache, hears the news of the store a little later, and may be cut off from them.
+ *
+ * @module
+ */
+import type { Policy } from "../../src/session/policy.ts";
+import { nearCache, type NearCache } from "../../src/store/near-cache.ts";
+import type { WatchGaps } from "../../src/store/store.ts";
+import type { Agenda } from "./agenda.ts";
+import { drawn, type Chance } from "./chance.ts";
+import type { Remote } from "./remote.ts";
+import { probe, type Ledger } from "./revocation.ts";
+
+/** When a server hears nothing, in milliseconds. */
+export interface Cut {
+  /** Which one, from 0. */
+  readonly server: number;
+  readonly from: number;
+  readonly to: number;
+  /** When it notices that, and drops its copies; undefined when it never does. */
+  readonly noticedAt: number | undefined;
+}
+
+/** How its copies live. */
+export interface CacheOptions {
+  readonly maxSessions: number;
+  /** In milliseconds. */
+  readonly maxAge: number;
+}
+
+/** What the servers have in common. */
+export interface FleetOptions extends CacheOptions {
+  readonly policy: Policy;
+  readonly lags: readonly number[];
+  readonly cuts: readonly Cut[];
+}
+
+/** A server. */
+export interface Server {
+  /** Its copies, after all news that have come by now. */
+  readonly near: NearCache;
+  /** Takes what has come by now. */
+  listen(): void;
+  /** How many reads a copy answered, and how many the store. */
+  readonly count: { hits: number; misses: number };
+  /** A new process in its place, which knows nothing yet. */
+  restart(): void;
+}
+
+/** One of the servers. */
+export function server(
+  place: number,
+  { maxSessions, maxAge, lags, cuts }: FleetOptions,
+  { agenda, store, chance, ended }: { agenda: Agenda; store: Remote; chance: Chance; ended: Ledger },
+): Server {
+  const cut = cuts.find((one) => one.server === place);
+  const count = { hits: 0, misses: 0 };
+  let next = 0;
+  let arrivesAt = -Infinity;
+  let { near, gaps, tell, ask } = opened();
+  if (cut?.noticedAt !== undefined) {
+    agenda.at(cut.noticedAt, () => gaps().lost?.());
+    agenda.at(Math.max(cut.noticedAt, cut.to), () => gaps().restored?.());
+  }
+
+  function opened(): Opened {
+    return open({ maxSessions, maxAge }, store, count);
+  }
+
+  /** News come one after the other over one connection, so none overtakes another. */
+  function arrivalOfNext(): number {
+    const { doneAt, answeredAt } = store.news[next]!;
+    return Math.max(arrivesAt, doneAt, answeredAt + drawn(chance, lags));
+  }
+
+  function hear(at: number): void {
+    const { key, version } = store.news[next]!;
+    const isCut = cut !== undefined && at >= cut.from && at < cut.to;
+    const age = version === undefined ? ask(key, at) : undefined;
+    if (age !== undefined) {
+      const longest = Math.min(at + maxAge - age, cut?.noticedAt ?? Infinity);
+      ended.served(key, place, isCut ? Math.max(at, longest) : at);
+    }
+    if (!isCut) tell(key, version);
+  }
+
+  let due = Infinity;
+  const listen = (): void => {
+    for (;;) {
+      if (due === Infinity && next < store.news.length) due = arrivalOfNext();
+      if (due > agenda.now) return;
+      hear(due);
+      arrivesAt = due;
+      due = Infinity;
+      next++;
+    }
+  };
+
+  return {
+    get near() {
+      return near;
+    },
+    listen,
+    count,
+    restart: () => void ({ near, gaps, tell, ask } = opened()),
+  };
+}
+
+interface Opened {
+  readonly near: NearCache;
+  gaps(): WatchGaps;
+  tell(key: string, version: string | undefined): void;
+  ask(key: string, now: number): number | undefined;
+}
+
+/** The near cache is the product's. Only what it watches is simulated. */
+function open(options: CacheOptions, store: Remote, count: Server["count"]): Opened {
+  const asked = probe();
+  let tell: (key: string, change?: { version?: string }) => void = () => {};
+  let gaps: WatchGaps = {};
+  const behind = asked.behind({
+    ...store.verbs(),
+    watch: (listener, told = {}) => {
+      tell = listener as typeof tell;
+      gaps = told;
+      return () => {};
+    },
+  });
+  const near = nearCache(behind, {
+    maxSessions: options.maxSessions,
+    maxAge: options.maxAge / 1000,
+    onRead(read) {
+      asked.noted(read);
+      if (!asked.isOn) count[read.hit ? "hits" : "misses"]++;
+    },
+  });
+  gaps.restored?.();
+  return {
+    near,
+    gaps: () => gaps,
+    tell: (key, version) => tell(key, version === undefined ? undefined : { version }),
+    ask: (key, now) => asked.age(near, key, now),
+  };
+}
