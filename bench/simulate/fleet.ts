@@ -7,8 +7,7 @@ import type { Policy } from "../../src/session/policy.ts";
 import { nearCache, type NearCache } from "../../src/store/near-cache.ts";
 import type { WatchGaps } from "../../src/store/store.ts";
 import type { Agenda } from "./agenda.ts";
-import { drawn, type Chance } from "./chance.ts";
-import type { Remote } from "./remote.ts";
+import { lagOf, type Delays, type Remote } from "./remote.ts";
 import { probe, type Ledger } from "./revocation.ts";
 
 /** When a server hears nothing, in milliseconds. */
@@ -31,7 +30,7 @@ export interface CacheOptions {
 /** What the servers have in common. */
 export interface FleetOptions extends CacheOptions {
   readonly policy: Policy;
-  readonly lags: readonly number[];
+  readonly lags: Delays["lags"];
   readonly cuts: readonly Cut[];
 }
 
@@ -51,7 +50,7 @@ export interface Server {
 export function server(
   place: number,
   { maxSessions, maxAge, lags, cuts }: FleetOptions,
-  { agenda, store, chance, ended }: { agenda: Agenda; store: Remote; chance: Chance; ended: Ledger },
+  { agenda, store, ended }: { agenda: Agenda; store: Remote; ended: Ledger },
 ): Server {
   const cut = cuts.find((one) => one.server === place);
   const count = { hits: 0, misses: 0 };
@@ -64,13 +63,13 @@ export function server(
   }
 
   function opened(): Opened {
-    return open({ maxSessions, maxAge }, store, count);
+    return open({ maxSessions, maxAge }, store.verbs(place), count);
   }
 
   /** News come one after the other over one connection, so none overtakes another. */
   function arrivalOfNext(): number {
-    const { doneAt, answeredAt } = store.news[next]!;
-    return Math.max(arrivesAt, doneAt, answeredAt + drawn(chance, lags));
+    const news = store.news[next]!;
+    return Math.max(arrivesAt, news.doneAt, news.answeredAt + lagOf(news, place, lags));
   }
 
   function hear(at: number): void {
@@ -114,12 +113,12 @@ interface Opened {
 }
 
 /** The near cache is the product's. Only what it watches is simulated. */
-function open(options: CacheOptions, store: Remote, count: Server["count"]): Opened {
+function open(options: CacheOptions, verbs: ReturnType<Remote["verbs"]>, count: Server["count"]): Opened {
   const asked = probe();
   let tell: (key: string, change?: { version?: string }) => void = () => {};
   let gaps: WatchGaps = {};
   const behind = asked.behind({
-    ...store.verbs(),
+    ...verbs,
     watch: (listener, told = {}) => {
       tell = listener as typeof tell;
       gaps = told;

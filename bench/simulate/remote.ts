@@ -13,8 +13,11 @@ import { Later } from "./later.ts";
 export interface Delays {
   /** From a command to its answer. */
   readonly answers: readonly number[];
-  /** From the answer to a command until another server has heard of what it did; less than 0 when that was first. */
-  readonly lags: readonly number[];
+  /**
+   * For each of some commands, from its answer until each of the other servers has heard of what it did; less than 0 when that
+   * was first.
+   */
+  readonly lags: readonly (readonly number[])[];
 }
 
 /** What the store tells all servers. */
@@ -25,6 +28,9 @@ export interface News {
   /** When it was done, and when whoever did it has the answer. */
   readonly doneAt: number;
   readonly answeredAt: number;
+  /** Which server has done it, and which of the measured commands this one is like. */
+  readonly by: number;
+  readonly like: number;
 }
 
 /** The records, and what was told of them. */
@@ -32,8 +38,19 @@ export interface Remote {
   readonly records: Map<string, StoredRecord>;
   readonly news: readonly News[];
   readonly count: { reads: number; writes: number };
-  /** The verbs that a near cache needs, for one server. */
-  verbs(): Pick<SessionStore, "create" | "read" | "update" | "touch" | "delete">;
+  /** The verbs that a near cache needs, for one server, from 0. */
+  verbs(server: number): Pick<SessionStore, "create" | "read" | "update" | "touch" | "delete">;
+}
+
+/**
+ * How long after the answer a server hears of something. Servers that were measured together hear of one command as they did
+ * then; where there are more of them, each group as of another command.
+ */
+export function lagOf({ by, like }: News, server: number, lags: Delays["lags"]): number {
+  const listeners = lags[0]?.length ?? 1;
+  const other = server < by ? server : Math.max(0, server - 1);
+  const group = Math.floor(other / listeners);
+  return lags[(like + group * 7_919) % lags.length]?.[other % listeners] ?? 0;
 }
 
 /** What each way takes beside what was measured, in milliseconds. */
@@ -59,8 +76,9 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
     });
     return later;
   }
-  const tell = (key: string, version: string | undefined, answeredAt: number): void =>
-    void news.push({ key, version, doneAt: agenda.now, answeredAt });
+  const like = (): number => Math.floor(chance() * delays.lags.length);
+  const tell = (key: string, version: string | undefined, answeredAt: number, by: number): void =>
+    void news.push({ key, version, doneAt: agenda.now, answeredAt, by, like: like() });
   const alive = (key: string): StoredRecord | undefined => {
     const record = records.get(key);
     return record !== undefined && record.expiresAt > agenda.now ? record : undefined;
@@ -74,7 +92,7 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
     records,
     news,
     count,
-    verbs: () => ({
+    verbs: (by) => ({
       create: (key, record) => written(() => !records.has(key) && records.set(key, record) !== undefined),
       read(key) {
         count.reads++;
@@ -85,7 +103,7 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
           const there = alive(key);
           if (there === undefined) return "gone";
           if (there.version !== base.version) return "conflict";
-          tell(key, record.version, answeredAt);
+          tell(key, record.version, answeredAt, by);
           records.set(key, record);
           return "ok";
         }),
@@ -93,7 +111,7 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
         written((answeredAt) => {
           const there = alive(key);
           if (there !== undefined && expiresAt > there.expiresAt) {
-            tell(key, there.version, answeredAt);
+            tell(key, there.version, answeredAt, by);
             records.set(key, Object.freeze({ ...there, expiresAt }));
           }
           return there !== undefined;
@@ -101,7 +119,7 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
       delete: (key) =>
         written((answeredAt) => {
           const existed = alive(key) !== undefined;
-          if (existed) tell(key, undefined, answeredAt);
+          if (existed) tell(key, undefined, answeredAt, by);
           records.delete(key);
           return existed;
         }),

@@ -48,8 +48,11 @@ export interface Ledger {
   ended(key: string, at: number): void;
   /** That server would have served it until then. */
   served(key: string, server: number, until: number): void;
-  /** From the answer to each sign-out until the last server, or that one, had dropped its copy; 0 where there was none. */
-  latencies(server?: number): readonly number[];
+  /**
+   * For each sign-out: from its answer until the last server, or that one, had dropped its copy, 0 if that was before the
+   * answer. Undefined where no other server had one.
+   */
+  latencies(server?: number): readonly (number | undefined)[];
 }
 
 /** An empty one. */
@@ -66,7 +69,7 @@ export function ledger(): Ledger {
     latencies: (wanted) =>
       Array.from(ends, ([key, at]) => {
         const untils = served.get(key)?.filter(([server]) => wanted === undefined || server === wanted) ?? [];
-        return Math.max(0, ...untils.map(([, until]) => until - at));
+        return untils.length === 0 ? undefined : Math.max(0, ...untils.map(([, until]) => until - at));
       }),
   };
 }

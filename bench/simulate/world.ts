@@ -44,10 +44,13 @@ export interface Outcome {
   readonly storeWrites: number;
   /** Messages of the feed for each request; each server hears all of them. */
   readonly messages: number;
-  /** From the answer of each sign-out until the last server had dropped its copy, in milliseconds; 0 where there was none. */
-  readonly latencies: readonly number[];
+  /**
+   * From the answer of each sign-out until the last server had dropped its copy, in milliseconds; undefined where no other
+   * server had one.
+   */
+  readonly latencies: readonly (number | undefined)[];
   /** The same, of the server that was cut off alone. */
-  readonly cutOff: readonly number[];
+  readonly cutOff: readonly (number | undefined)[];
   /** How often a visitor did not see what it had written. */
   readonly wrong: number;
 }
@@ -106,16 +109,7 @@ function begun(world: World, agenda: Agenda): Run {
   const store = remote(agenda, chanceOf(seed, 3), { delays, hop });
   const ended = ledger();
   const fleet = Array.from({ length: world.servers }, (_, place) =>
-    server(
-      place,
-      { ...world, lags: delays.lags },
-      {
-        agenda,
-        store,
-        chance: chanceOf(seed, 100 + place),
-        ended,
-      },
-    ),
+    server(place, { ...world, lags: delays.lags }, { agenda, store, ended }),
   );
   const routes = router(world.servers, routing);
   if (routing === "drained") replaceEach(agenda, fleet, routes.replace, [warmUp, measured]);
