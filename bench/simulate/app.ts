@@ -35,9 +35,9 @@ export interface AppReport extends AppCount {
   readonly ended: readonly (readonly [key: string, at: number])[];
   readonly served: readonly (readonly [key: string, until: number])[];
   /** Of what it ended only to measure: when that was sent, and answered. */
-  readonly sent: readonly (readonly [text: string, sentAt: number, answeredAt: number])[];
-  /** Of what others ended for that: when it was heard. */
-  readonly heard: readonly (readonly [text: string, at: number])[];
+  readonly decoys: readonly (readonly [key: string, sentAt: number, answeredAt: number])[];
+  /** Of what anybody ended for that: when it was heard. */
+  readonly heard: readonly (readonly [key: string, at: number])[];
 }
 
 /** Milliseconds by a clock that all processes of the machine share, and that never goes back. */
@@ -56,26 +56,16 @@ const count = { hits: 0, misses: 0, reads: 0, writes: 0, news: 0 };
 let deaf = false;
 let ended: AppReport["ended"][number][] = [];
 let served: AppReport["served"][number][] = [];
-let sent: AppReport["sent"][number][] = [];
+let decoys: AppReport["decoys"][number][] = [];
 let heard: AppReport["heard"][number][] = [];
 
-const near: NearCache = nearCache(
-  asked.behind(counted(redisStore(client, { watch: true, sweepInterval: false }))),
-  {
-    maxSessions: orders.maxSessions,
-    maxAge: orders.maxAge / 1000,
-    onRead(read) {
-      asked.noted(read);
-      if (!asked.isOn) count[read.hit ? "hits" : "misses"]++;
-    },
+const near: NearCache = nearCache(asked.behind(counted(redisStore(client, { watch: true, sweepInterval: false }))), {
+  maxSessions: orders.maxSessions,
+  maxAge: orders.maxAge / 1000,
+  onRead(read) {
+    asked.noted(read);
+    if (!asked.isOn) count[read.hit ? "hits" : "misses"]++;
   },
-);
-const user = defineSession<{ n: number }>({
-  name: "user",
-  store: near,
-  idleTimeout: orders.idle / 1000,
-  renewalTimeout: orders.renewal / 1000,
-  storeTimeout: 10,
 });
 
 /** Counts what reaches the store, notes when it has answered to a deletion, and hears its news first. */
@@ -84,8 +74,6 @@ function counted(store: SessionStore): SessionStore {
     count.writes++;
     return answer;
   };
-  const { watch } = store;
-  if (watch === undefined) throw new Error("a store that cannot be watched");
   return {
     ...store,
     create: (key, record, call) => writing(store.create(key, record, call)),
@@ -100,62 +88,59 @@ function counted(store: SessionStore): SessionStore {
       ended.push([key, monotonic()]);
       return existed;
     },
-    watch: (listener, gaps) =>
-      watch.call(
-        store,
-        (key, change) => {
-          count.news++;
-          if (change?.version === undefined) outlived(key);
-          if (!deaf) listener(key, change);
-        },
-        gaps,
-      ),
+    watch: hearing(store, (key, change) => {
+      count.news++;
+      if (change?.version === undefined) outlived(key, monotonic());
+      return !deaf;
+    }),
   };
 }
 
-/** Whether a copy of an ended session is still here; who is deaf goes on looking until it would not be served. */
-function outlived(key: string): void {
-  const at = monotonic();
-  if (asked.age(near, key, Date.now()) === undefined) return;
-  served.push([key, at]);
-  if (deaf) setTimeout(() => outlived(key), LOOK);
+type Watch = NonNullable<SessionStore["watch"]>;
+
+/** Hears the news first, and says whether they go on. */
+function hearing({ watch }: SessionStore, hear: (...news: Parameters<Parameters<Watch>[0]>) => boolean): Watch {
+  if (watch === undefined) throw new Error("this store cannot be watched");
+  return (listener, gaps) => watch((...news) => void (hear(...news) && listener(...news)), gaps);
 }
 
-// --- how long messages take, measured in the same run -----------------------------------------------------------------
+/** Whether a copy of an ended session is still here; who is deaf goes on looking until it would not be served. */
+function outlived(key: string, at: number): void {
+  if (asked.age(near, key, Date.now()) === undefined) return;
+  served.push([key, at]);
+  if (deaf) setTimeout(() => outlived(key, monotonic()), LOOK);
+}
 
-/** Sessions of nobody, on a channel of their own: none of them is in what is measured. */
-const others = redisStore(client, { watch: true, sweepInterval: false, prefix: "measure:", expiredEvents: false });
-others.watch?.((text) => void heard.push([text, monotonic()]));
-let made = 0;
+// --- the weather, measured in the same run -----------------------------------------------------------------------------
 
-/** Ends one as a sign-out does: what comes before and after it takes its share of the machine, too. */
-async function measured(): Promise<void> {
-  const text = `${process.pid}.${made++}`;
-  const call = { now: Date.now() };
-  await others.create(text, { version: "1", expiresAt: call.now + 60_000, value: "" }, call);
-  await others.read(text, call);
-  const sentAt = monotonic();
-  await others.delete(text, call);
-  sent.push([text, sentAt, monotonic()]);
+/** Sessions that nobody measures anything of but how long messages take: over a store and a channel of their own. */
+const aside = nearCache(timed(redisStore(client, { watch: true, sweepInterval: false, prefix: "decoy:" })));
+
+function timed(store: SessionStore): SessionStore {
+  return {
+    ...store,
+    async delete(key, call) {
+      const sentAt = monotonic();
+      const existed = await store.delete(key, call);
+      decoys.push([key, sentAt, monotonic()]);
+      return existed;
+    },
+    watch: hearing(store, (key, change) => {
+      if (change?.version === undefined) heard.push([key, monotonic()]);
+      return true;
+    }),
+  };
 }
 
 // --- requests ---------------------------------------------------------------------------------------------------------
 
-/** What the check itself asks. */
-const questions: Readonly<Record<string, (query: URLSearchParams) => unknown>> = {
-  measure: measured,
-  live: () => near.stats().live,
-  deaf: (query) => (deaf = query.get("on") === "1"),
-  count() {
-    [ended, served, sent, heard] = [[], [], [], []];
-    return { ...count } satisfies AppCount;
-  },
-  report: () => ({ ...count, ended, served, sent, heard }) satisfies AppReport,
-};
+const policy = { idleTimeout: orders.idle / 1000, renewalTimeout: orders.renewal / 1000, storeTimeout: 10 };
+const user = defineSession<{ n: number }>({ name: "user", store: near, ...policy });
+const decoy = defineSession<{ n: number }>({ name: "decoy", store: aside, ...policy });
 
 /** The commit is left to the adapter, as usual: one by hand could renew nothing, since nothing is answered yet. */
-async function visited(req: IncomingMessage, verb: Verb): Promise<unknown> {
-  const session = await user.from(req);
+async function visited(req: IncomingMessage, definition: typeof user, verb: Verb): Promise<string> {
+  const session = await definition.from(req);
   if (session.isNew) {
     session.set({ n: 0 });
     session.authenticate(session.id);
@@ -164,14 +149,32 @@ async function visited(req: IncomingMessage, verb: Verb): Promise<unknown> {
   return session.id;
 }
 
+/** What the check itself asks. */
+const questions: Readonly<Record<string, (query: URLSearchParams) => unknown>> = {
+  live: () => near.stats().live && aside.stats().live,
+  deaf: (query) => (deaf = query.get("on") === "1"),
+  count() {
+    [ended, served, decoys, heard] = [[], [], [], []];
+    return { ...count } satisfies AppCount;
+  },
+  report: () => ({ ...count, ended, served, decoys, heard }) satisfies AppReport,
+};
+
 const server = createServer(
-  withSessions(async (req: IncomingMessage, res: ServerResponse) => {
-    const { pathname, searchParams } = new URL(req.url ?? "/", "http://localhost");
-    const name = pathname.slice(1);
-    const question = questions[name];
-    const answer = question === undefined ? await visited(req, name as Verb) : await question(searchParams);
-    res.end(JSON.stringify(answer ?? null));
-  }, user),
+  withSessions(
+    async (req: IncomingMessage, res: ServerResponse) => {
+      const { pathname, searchParams } = new URL(req.url ?? "/", "http://localhost");
+      const [, name = "", verb = "read"] = pathname.split("/");
+      const question = questions[name];
+      const answer =
+        question === undefined
+          ? await visited(req, name === "decoy" ? decoy : user, verb as Verb)
+          : question(searchParams);
+      res.end(JSON.stringify(answer ?? null));
+    },
+    user,
+    decoy,
+  ),
 );
 // The other end closes connections.
 server.keepAliveTimeout = 75_000;

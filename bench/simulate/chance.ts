@@ -24,11 +24,6 @@ export function waiting(chance: Chance, mean: number): number {
   return -Math.log(1 - chance()) * mean;
 }
 
-/** A measured value, any of them as likely as another. */
-export function drawn(chance: Chance, values: readonly number[]): number {
-  return values[Math.floor(chance() * values.length)] ?? 0;
-}
-
 /** Who is how busy: the visitor of rank k comes as 1 / k^exponent. */
 export interface Zipf {
   /** The rank of the next one, from 1. */

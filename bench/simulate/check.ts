@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Delays } from "./remote.ts";
 import { observe, type Real } from "./real.ts";
 import { quantiles, seen, type Quantiles } from "./summary.ts";
+import type { Weather } from "./weather.ts";
 import { simulate, type Outcome, type World } from "./world.ts";
 
 /** How far the simulation may be off. */
@@ -36,8 +36,6 @@ export interface Checked {
   readonly compared: readonly Compared[];
 }
 
-const NOWHERE: Delays = { answers: [], lags: [] };
-
 /** What is checked: three servers, small enough copies and short enough clocks that everything happens within half a minute. */
 export function scenarios(seed: number, seconds: number): readonly (readonly [name: string, world: World])[] {
   const calm: World = {
@@ -47,7 +45,7 @@ export function scenarios(seed: number, seconds: number): readonly (readonly [na
     maxSessions: 400,
     maxAge: 5_000,
     policy: { idle: 60_000, absolute: 43_200_000, renewal: 10_000 },
-    delays: NOWHERE,
+    weather: [],
     hop: 0,
     warmUp: 15_000,
     measured: seconds * 1000,
@@ -62,19 +60,20 @@ export function scenarios(seed: number, seconds: number): readonly (readonly [na
   ];
 }
 
-/** Runs one on real servers and then in the simulation, with the delays that the real one had. */
-export async function check(name: string, world: World): Promise<Checked> {
+/** Runs one on real servers and then in the simulation, with the weather that the real one had. */
+export async function check(name: string, world: World): Promise<Checked & { readonly weather: Weather }> {
   const real = await observe(world);
-  const simulated = simulate({ ...world, delays: real.delays });
+  const simulated = simulate({ ...world, weather: real.weather });
   return {
     name,
     requests: real.outcome.requests,
     signOuts: real.outcome.latencies.length,
     late: real.late,
     failed: real.failed,
-    answers: quantiles(real.delays.answers),
-    lags: quantiles(real.delays.lags.flat()),
+    answers: quantiles(real.weather.map(({ answer }) => answer)),
+    lags: quantiles(real.weather.flatMap(({ lags }) => lags)),
     compared: comparedOf(world, real, simulated),
+    weather: real.weather,
   };
 }
 

@@ -7,8 +7,9 @@ import type { Policy } from "../../src/session/policy.ts";
 import { nearCache, type NearCache } from "../../src/store/near-cache.ts";
 import type { WatchGaps } from "../../src/store/store.ts";
 import type { Agenda } from "./agenda.ts";
-import { lagOf, type Delays, type Remote } from "./remote.ts";
+import type { Remote } from "./remote.ts";
 import { probe, type Ledger } from "./revocation.ts";
+import { lagOf, type Weather } from "./weather.ts";
 
 /** When a server hears nothing, in milliseconds. */
 export interface Cut {
@@ -30,7 +31,7 @@ export interface CacheOptions {
 /** What the servers have in common. */
 export interface FleetOptions extends CacheOptions {
   readonly policy: Policy;
-  readonly lags: Delays["lags"];
+  readonly weather: Weather;
   readonly cuts: readonly Cut[];
 }
 
@@ -49,7 +50,7 @@ export interface Server {
 /** One of the servers. */
 export function server(
   place: number,
-  { maxSessions, maxAge, lags, cuts }: FleetOptions,
+  { maxSessions, maxAge, weather, cuts }: FleetOptions,
   { agenda, store, ended }: { agenda: Agenda; store: Remote; ended: Ledger },
 ): Server {
   const cut = cuts.find((one) => one.server === place);
@@ -69,7 +70,7 @@ export function server(
   /** News come one after the other over one connection, so none overtakes another. */
   function arrivalOfNext(): number {
     const news = store.news[next]!;
-    return Math.max(arrivesAt, news.doneAt, news.answeredAt + lagOf(news, place, lags));
+    return Math.max(arrivesAt, news.doneAt, news.answeredAt + lagOf(weather, news.like, news.by, place));
   }
 
   function hear(at: number): void {

@@ -9,21 +9,23 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startRedis } from "../../test/servers/redis.ts";
 import { until } from "../../test/servers/server-process.ts";
 import { agendaFrom } from "./agenda.ts";
+import { chanceOf, waiting } from "./chance.ts";
 import type { AppCount, AppOrders, AppReport } from "./app.ts";
-import type { Delays } from "./remote.ts";
 import { ledger } from "./revocation.ts";
+import { quantiles } from "./summary.ts";
 import { comeUntil, router, type Request } from "./traffic.ts";
+import type { Sample, Weather } from "./weather.ts";
 import type { Outcome, World } from "./world.ts";
 
 const PROCESS = new URL("./app.ts", import.meta.url).pathname;
 
-/** Between two deletions that only measure, in milliseconds. */
-const MEASURE = 15;
+/** Between two deletions that only measure, in milliseconds on average. */
+const MEASURED = 10;
 
 /** What was found, and how long messages took meanwhile. */
 export interface Real {
   readonly outcome: Outcome;
-  readonly delays: Delays;
+  readonly weather: Weather;
   /** How late requests were sent, in milliseconds: 99 of 100 were not later. */
   readonly late: number;
   readonly failed: number;
@@ -47,50 +49,71 @@ export async function observe(world: World): Promise<Real> {
 }
 
 async function observed(world: World, servers: readonly Server[]): Promise<Real> {
-  const { warmUp, cuts, routing } = world;
+  const { warmUp, cuts, routing, traffic } = world;
   const requests = requestsOf(world);
   const routes = router(servers.length, routing);
   const browsers = new Map<number, Browser>();
-  const found = { late: [] as number[], failed: 0 };
+  const planned = new Map<string, number>();
+  const late: number[] = [];
+  const under: Promise<void>[] = [];
+  let failed = 0;
+  const come = (request: Request): Promise<void> => {
+    const browser = browserOf(browsers, request.visitor);
+    const server = servers[routes.server(request)]!;
+    const came = browser.last.then(async () => void (await visit(browser, server, `user/${request.verb}`)));
+    return (browser.last = came.catch(() => void failed++));
+  };
+  /** Signs out a session that waits for it, and in again for the next time. */
+  const measure = async ({ at, lot }: Measure): Promise<void> => {
+    const server = servers[Math.floor(lot * servers.length)]!;
+    const browser = server.decoys.pop() ?? newBrowser();
+    if (browser.cookies.size > 0) planned.set(`decoy/${await visit(browser, server, "decoy/sign-out")}`, at);
+    await visit(browser, server, "decoy/read");
+    server.decoys.push(browser);
+  };
   const start = performance.now();
-  const visits: Promise<void>[] = [];
-  let turns = 0;
-  const measuring = setInterval(() => {
-    void servers[turns++ % servers.length]?.ask("measure").catch(() => void found.failed++);
-  }, MEASURE);
-  let before: AppCount[] | undefined;
-  for (const one of requests) {
+  let before: readonly AppCount[] | undefined;
+  for (const one of [...requests, ...measures(traffic.seed, requests.at(-1)?.at ?? 0)].toSorted((a, b) => a.at - b.at)) {
     if (before === undefined && one.at >= warmUp) {
-      await sleep(Math.max(0, start + warmUp - performance.now()));
-      before = await Promise.all(servers.map(async ({ ask }) => (await ask<AppCount>("count")).body));
+      before = await askedAll<AppCount>(servers, "count");
       for (const { server } of cuts) await servers[server]?.ask("deaf?on=1");
     }
     const wait = start + one.at - performance.now();
     if (wait > 1) await sleep(wait);
-    found.late.push(Math.max(0, performance.now() - start - one.at));
-    const browser = browserOf(browsers, one.visitor);
-    const server = servers[routes.server(one)]!;
-    browser.last = browser.last.then(() => visit(browser, server, one.verb)).catch(() => void found.failed++);
-    visits.push(browser.last);
+    late.push(performance.now() - start - one.at);
+    under.push(isRequest(one) ? come(one) : measure(one).catch(() => void failed++));
   }
-  await Promise.all(visits);
-  clearInterval(measuring);
-  const atEnd = await Promise.all(servers.map(async ({ ask }) => (await ask<AppReport>("report")).body));
+  await Promise.all(under);
+  const after = await askedAll<AppReport>(servers, "report");
   // Copies that nobody tells of go by their age.
   await sleep(world.maxAge + 500);
-  const reports = await Promise.all(servers.map(async ({ ask }) => (await ask<AppReport>("report")).body));
+  const reports = await askedAll<AppReport>(servers, "report");
+  const counted = requests.filter(({ at }) => at >= warmUp).length;
   return {
-    outcome: outcomeOf(
-      requests.filter(({ at }) => at >= warmUp).length,
-      before ?? [],
-      atEnd,
-      reports,
-      cuts[0]?.server,
-    ),
-    delays: delaysIn(reports),
-    late: found.late.toSorted((a, b) => a - b)[Math.floor(found.late.length * 0.99)] ?? 0,
-    failed: found.failed,
+    outcome: outcomeOf(counted, before ?? [], after, reports, cuts[0]?.server),
+    weather: weatherIn(reports, planned),
+    late: quantiles(late).p99,
+    failed,
   };
+}
+
+async function askedAll<T>(servers: readonly Server[], question: string): Promise<readonly T[]> {
+  return await Promise.all(servers.map(async ({ ask }) => (await ask<T>(question)).body));
+}
+
+const isRequest = (one: Request | Measure): one is Request => "verb" in one;
+
+interface Measure {
+  readonly at: number;
+  readonly lot: number;
+}
+
+/** Moments of their own, so that what measures is in nobody's way more often than visitors are in each other's. */
+function measures(seed: number, end: number): readonly Measure[] {
+  const chance = chanceOf(seed, 5);
+  const all: Measure[] = [];
+  for (let at = 0; at < end; at += waiting(chance, MEASURED)) all.push({ at, lot: chance() });
+  return all;
 }
 
 /** The same as in the simulation, with the same seed. */
@@ -128,20 +151,18 @@ function outcomeOf(
   };
 }
 
-/** Of sessions that were ended for this purpose, not of those that are measured. */
-function delaysIn(reports: readonly AppReport[]): Delays {
-  const answers = new Map<string, { readonly took: number; readonly at: number; readonly by: number }>();
-  reports.forEach(({ sent }, by) => {
-    for (const [text, sentAt, at] of sent) answers.set(text, { took: at - sentAt, at, by });
-  });
+/** Of sessions that were ended for this purpose, not of those that are measured. `planned`: when each was to be made. */
+function weatherIn(reports: readonly AppReport[], planned: ReadonlyMap<string, number>): Weather {
   const heard = reports.map((report) => new Map(report.heard));
-  const lags = Array.from(answers, ([text, { at, by }]) =>
-    heard.flatMap((known, server) => (server === by ? [] : (known.get(text) ?? Number.NaN) - at)),
+  const samples = reports.flatMap(({ decoys }, by) =>
+    decoys.map(([key, sentAt, answeredAt]): Sample => {
+      const others = heard.filter((_, server) => server !== by);
+      const lags = others.map((known) => (known.get(key) ?? Number.NaN) - answeredAt);
+      return { at: planned.get(key) ?? Number.NaN, answer: answeredAt - sentAt, lags };
+    }),
   );
-  return {
-    answers: Array.from(answers.values(), ({ took }) => took),
-    lags: lags.filter((all) => all.every((lag) => Number.isFinite(lag))),
-  };
+  const whole = samples.filter(({ at, lags }) => [at, ...lags].every((value) => Number.isFinite(value)));
+  return whole.toSorted((a, b) => a.at - b.at);
 }
 
 // --- servers and browsers ---------------------------------------------------------------------------------------------
@@ -153,6 +174,8 @@ interface Answer<T> {
 
 interface Server {
   readonly child: ChildProcess;
+  /** Browsers that are signed in there only to measure. */
+  readonly decoys: Browser[];
   ask<T>(path: string, cookie?: string): Promise<Answer<T>>;
 }
 
@@ -163,7 +186,7 @@ async function started(orders: AppOrders): Promise<Server> {
     child.once("exit", (code) => reject(new Error(`a server of the check ended at its start (${code})`)));
   });
   const agent = new Agent({ keepAlive: true });
-  return { child, ask: (path, cookie) => asked({ agent, port, path: `/${path}` }, cookie) };
+  return { child, decoys: [], ask: (path, cookie) => asked({ agent, port, path: `/${path}` }, cookie) };
 }
 
 async function asked<T>(to: { agent: Agent; port: number; path: string }, cookie = ""): Promise<Answer<T>> {
@@ -187,16 +210,22 @@ interface Browser {
 function browserOf(browsers: Map<number, Browser>, visitor: number): Browser {
   const known = browsers.get(visitor);
   if (known !== undefined) return known;
-  const browser: Browser = { cookies: new Map(), last: Promise.resolve() };
+  const browser = newBrowser();
   browsers.set(visitor, browser);
   return browser;
 }
 
-async function visit({ cookies }: Browser, server: Server, path: string): Promise<void> {
+function newBrowser(): Browser {
+  return { cookies: new Map(), last: Promise.resolve() };
+}
+
+/** Returns the id of the session. */
+async function visit({ cookies }: Browser, server: Server, path: string): Promise<string> {
   for (const [name, { until: end }] of cookies) if (end <= Date.now()) cookies.delete(name);
   const header = Array.from(cookies, ([name, { value }]) => `${name}=${value}`).join("; ");
-  const answer = await server.ask(path, header);
+  const answer = await server.ask<string>(path, header);
   for (const line of answer.cookies) keep(cookies, line);
+  return answer.body;
 }
 
 function keep(cookies: Browser["cookies"], line: string): void {

@@ -6,19 +6,8 @@
  */
 import type { SessionStore, StoredRecord, UpdateOutcome } from "../../src/store/store.ts";
 import type { Agenda } from "./agenda.ts";
-import { drawn, type Chance } from "./chance.ts";
 import { Later } from "./later.ts";
-
-/** Measured times, in milliseconds. */
-export interface Delays {
-  /** From a command to its answer. */
-  readonly answers: readonly number[];
-  /**
-   * For each of some commands, from its answer until each of the other servers has heard of what it did; less than 0 when that
-   * was first.
-   */
-  readonly lags: readonly (readonly number[])[];
-}
+import { indexAt, type Weather } from "./weather.ts";
 
 /** What the store tells all servers. */
 export interface News {
@@ -28,7 +17,7 @@ export interface News {
   /** When it was done, and when whoever did it has the answer. */
   readonly doneAt: number;
   readonly answeredAt: number;
-  /** Which server has done it, and which of the measured commands this one is like. */
+  /** Which server has done it, and which sample of the weather it was like. */
   readonly by: number;
   readonly like: number;
 }
@@ -42,25 +31,14 @@ export interface Remote {
   verbs(server: number): Pick<SessionStore, "create" | "read" | "update" | "touch" | "delete">;
 }
 
-/**
- * How long after the answer a server hears of something. Servers that were measured together hear of one command as they did
- * then; where there are more of them, each group as of another command.
- */
-export function lagOf({ by, like }: News, server: number, lags: Delays["lags"]): number {
-  const listeners = lags[0]?.length ?? 1;
-  const other = server < by ? server : Math.max(0, server - 1);
-  const group = Math.floor(other / listeners);
-  return lags[(like + group * 7_919) % lags.length]?.[other % listeners] ?? 0;
-}
-
 /** What each way takes beside what was measured, in milliseconds. */
 export interface RemoteOptions {
-  readonly delays: Delays;
+  readonly weather: Weather;
   readonly hop: number;
 }
 
 /** An empty store. It tells of what `redisStore` tells: of changes, touches and deletions, not of what is new. */
-export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOptions): Remote {
+export function remote(agenda: Agenda, { weather, hop }: RemoteOptions): Remote {
   const records = new Map<string, StoredRecord>();
   const news: News[] = [];
   const count = { reads: 0, writes: 0 };
@@ -68,7 +46,7 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
   /** Half of the round trip before the work is done, half of it after. */
   function over<T>(work: (answeredAt: number) => T): PromiseLike<T> {
     const sentAt = agenda.now;
-    const half = drawn(chance, delays.answers) / 2 + hop;
+    const half = (weather[indexAt(weather, sentAt)]?.answer ?? 0) / 2 + hop;
     const later = new Later<T>();
     agenda.at(sentAt + half, () => {
       const answer = work(sentAt + 2 * half);
@@ -76,9 +54,8 @@ export function remote(agenda: Agenda, chance: Chance, { delays, hop }: RemoteOp
     });
     return later;
   }
-  const like = (): number => Math.floor(chance() * delays.lags.length);
   const tell = (key: string, version: string | undefined, answeredAt: number, by: number): void =>
-    void news.push({ key, version, doneAt: agenda.now, answeredAt, by, like: like() });
+    void news.push({ key, version, doneAt: agenda.now, answeredAt, by, like: indexAt(weather, agenda.now) });
   const alive = (key: string): StoredRecord | undefined => {
     const record = records.get(key);
     return record !== undefined && record.expiresAt > agenda.now ? record : undefined;

@@ -8,10 +8,11 @@ import { agendaFrom, type Agenda } from "./agenda.ts";
 import { chanceOf } from "./chance.ts";
 import { server, type Cut, type Server } from "./fleet.ts";
 import { follow } from "./later.ts";
-import { remote, type Delays, type Remote } from "./remote.ts";
+import { remote, type Remote } from "./remote.ts";
 import { ledger, type Ledger } from "./revocation.ts";
 import { comeUntil, router, type Request, type Routing, type TrafficOptions } from "./traffic.ts";
 import { keptBefore, newKey, newVisitor, requested, type Kept, type Place, type Visitor } from "./visitor.ts";
+import type { Weather } from "./weather.ts";
 
 /** What is simulated. Times in milliseconds. */
 export interface World {
@@ -21,7 +22,7 @@ export interface World {
   readonly maxSessions: number;
   readonly maxAge: number;
   readonly policy: Policy;
-  readonly delays: Delays;
+  readonly weather: Weather;
   /** Of each way between a server and the store, beside what was measured. */
   readonly hop: number;
   /** Before anything is counted. */
@@ -104,12 +105,11 @@ interface Run {
 }
 
 function begun(world: World, agenda: Agenda): Run {
-  const { traffic, delays, hop, routing, warmUp, measured } = world;
-  const { seed } = traffic;
-  const store = remote(agenda, chanceOf(seed, 3), { delays, hop });
+  const { traffic, weather, hop, routing, warmUp, measured } = world;
+  const store = remote(agenda, { weather, hop });
   const ended = ledger();
   const fleet = Array.from({ length: world.servers }, (_, place) =>
-    server(place, { ...world, lags: delays.lags }, { agenda, store, ended }),
+    server(place, world, { agenda, store, ended }),
   );
   const routes = router(world.servers, routing);
   if (routing === "drained") replaceEach(agenda, fleet, routes.replace, [warmUp, measured]);
