@@ -141,12 +141,14 @@ const decoy = defineSession<{ n: number }>({ name: "decoy", store: aside, ...pol
 /** The commit is left to the adapter, as usual: one by hand could renew nothing, since nothing is answered yet. */
 async function visited(req: IncomingMessage, definition: typeof user, verb: Verb): Promise<string> {
   const session = await definition.from(req);
+  // One that has ended has another.
+  const { id } = session;
   if (session.isNew) {
     session.set({ n: 0 });
-    session.authenticate(session.id);
+    session.authenticate(id);
   } else if (verb === "write") session.update((data) => ({ n: (data?.n ?? 0) + 1 }));
   else if (verb === "sign-out") session.destroy();
-  return session.id;
+  return id;
 }
 
 /** What the check itself asks. */

@@ -11,6 +11,9 @@ import type { Remote } from "./remote.ts";
 import { probe, type Ledger } from "./revocation.ts";
 import { lagOf, type Weather } from "./weather.ts";
 
+/** Between two looks at a copy that outlives its session, at the least, in milliseconds. */
+const LOOK = 1;
+
 /** When a server hears nothing, in milliseconds. */
 export interface Cut {
   /** Which one, from 0. */
@@ -57,10 +60,17 @@ export function server(
   const count = { hits: 0, misses: 0 };
   let next = 0;
   let arrivesAt = -Infinity;
+  /** When the next news come; infinite until there are any. */
+  let due = Infinity;
   let { near, gaps, tell, ask } = opened();
+  const turn = (at: number, say: "lost" | "restored"): void =>
+    agenda.at(at, () => {
+      listen();
+      gaps()[say]?.();
+    });
   if (cut?.noticedAt !== undefined) {
-    agenda.at(cut.noticedAt, () => gaps().lost?.());
-    agenda.at(Math.max(cut.noticedAt, cut.to), () => gaps().restored?.());
+    turn(cut.noticedAt, "lost");
+    turn(Math.max(cut.noticedAt, cut.to), "restored");
   }
 
   function opened(): Opened {
@@ -76,16 +86,27 @@ export function server(
   function hear(at: number): void {
     const { key, version } = store.news[next]!;
     const isCut = cut !== undefined && at >= cut.from && at < cut.to;
-    const age = version === undefined ? ask(key, at) : undefined;
-    if (age !== undefined) {
-      const longest = Math.min(at + maxAge - age, cut?.noticedAt ?? Infinity);
-      ended.served(key, place, isCut ? Math.max(at, longest) : at);
+    if (version === undefined) {
+      if (isCut) look(key, at);
+      else if (ask(key, at) !== undefined) ended.served(key, place, at);
     }
     if (!isCut) tell(key, version);
   }
 
-  let due = Infinity;
-  const listen = (): void => {
+  /** Looks again and again, more often as the end comes near, until the copy would not be served. */
+  function look(key: string, from: number): void {
+    for (let at = from; ;) {
+      const age = ask(key, at);
+      if (age === undefined) return;
+      ended.served(key, place, at);
+      at += Math.max(LOOK, (maxAge - age) / 2);
+      if (at <= agenda.now) continue;
+      agenda.at(at, () => look(key, at));
+      return;
+    }
+  }
+
+  function listen(): void {
     for (;;) {
       if (due === Infinity && next < store.news.length) due = arrivalOfNext();
       if (due > agenda.now) return;
@@ -94,7 +115,7 @@ export function server(
       due = Infinity;
       next++;
     }
-  };
+  }
 
   return {
     get near() {

@@ -68,7 +68,11 @@ export function loadPlot({ rows, world }: Found): string {
     title: "Load of the store",
     sentence: `${whole(writes * rate)} of the calls a second are writes, whatever the routing; without near caches there would be ${whole(rate)} reads beside them.`,
     x: serversAxis(rows),
-    y: { axis: linear(Math.ceil(Math.max(...rows.map(calls)) / step) * step, step), name: "reads and writes of the store a second", text: whole },
+    y: {
+      axis: linear(Math.ceil(Math.max(...rows.map(calls)) / step) * step, step),
+      name: "reads and writes of the store a second",
+      text: whole,
+    },
     lines: byRouting(rows, calls),
   });
 }
@@ -149,7 +153,11 @@ function drawn({ label, points, look, marked }: Line, x: LogAxis, y: Linear, at:
   const stroke = { stroke: look.stroke, "stroke-width": 2, ...dash };
   const legend = TOP + 20 + at * 28;
   return [
-    element("polyline", { points: placed.map((place) => place.map((n) => n.toFixed(1)).join(",")).join(" "), fill: "none", ...stroke }),
+    element("polyline", {
+      points: placed.map((place) => place.map((n) => n.toFixed(1)).join(",")).join(" "),
+      fill: "none",
+      ...stroke,
+    }),
     ...(marked ? placed : []).map(([cx, cy]) => mark(look, cx, cy)),
     line(RIGHT + 24, legend, RIGHT + 60, legend, stroke),
     ...(marked ? [mark(look, RIGHT + 42, legend)] : []),

@@ -49,7 +49,13 @@ export function publish(found: Found): void {
 /** Keeps what a check found, and the weather that it met. */
 export function publishCheck(results: CheckResults, weather: Weather): void {
   write("simulate-check.json", results);
-  const rows = weather.map(({ at, answer, lags }) => `  [${[at, answer, ...lags].map((ms) => ms.toFixed(3)).map(Number).join(", ")}]`);
+  const rows = weather.map(
+    ({ at, answer, lags }) =>
+      `  [${[at, answer, ...lags]
+        .map((ms) => ms.toFixed(3))
+        .map(Number)
+        .join(", ")}]`,
+  );
   writeFileSync(WEATHER, `[\n${rows.join(",\n")}\n]\n`);
   const { machine, date, runs, held } = results;
   const made = `Made on ${date} by \`npm run simulate -- --check\`: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, redis-server ${machine.redis}; the figures of the last of ${runs} runs with different seeds, of which ${held} held.`;
@@ -61,7 +67,9 @@ function write(name: string, value: unknown): void {
   const rounded = (_key: string, one: unknown): unknown =>
     typeof one === "number" ? Math.round(one * 10_000) / 10_000 : one;
   const text = JSON.stringify(value, rounded, 2);
-  const filled = text.replaceAll(/\[\s+(-?[\d.e+-]+(?:,\s+-?[\d.e+-]+)*)\s+\]/g, (_all, numbers: string) => fill(numbers));
+  const filled = text.replaceAll(/\[\s+(-?[\d.e+-]+(?:,\s+-?[\d.e+-]+)*)\s+\]/g, (_all, numbers: string) =>
+    fill(numbers),
+  );
   writeFileSync(join(RESULTS, name), `${filled}\n`);
 }
 

@@ -73,7 +73,9 @@ async function observed(world: World, servers: readonly Server[]): Promise<Real>
   };
   const start = performance.now();
   let before: readonly AppCount[] | undefined;
-  for (const one of [...requests, ...measures(traffic.seed, requests.at(-1)?.at ?? 0)].toSorted((a, b) => a.at - b.at)) {
+  for (const one of [...requests, ...measures(traffic.seed, requests.at(-1)?.at ?? 0)].toSorted(
+    (a, b) => a.at - b.at,
+  )) {
     if (before === undefined && one.at >= warmUp) {
       before = await askedAll<AppCount>(servers, "count");
       for (const { server } of cuts) await servers[server]?.ask("deaf?on=1");

@@ -71,15 +71,17 @@ export function variedTable({ varied }: Found): string {
 
 /** For how long copies of ended sessions live. */
 export function curveTable({ curves }: Found): string {
-  const head = ["To any server", "Sign-outs", "Of which a copy was elsewhere", "It lived on for: median", "p99", "at most"];
+  const head = [
+    "To any server",
+    "Sign-outs",
+    "Of which a copy was elsewhere",
+    "It lived on for: median",
+    "p99",
+    "at most",
+  ];
   return table(
     head,
-    curves.map(({ label, signOuts, copies }) => [
-      label,
-      whole(signOuts),
-      percent(copies.share),
-      ...times(copies),
-    ]),
+    curves.map(({ label, signOuts, copies }) => [label, whole(signOuts), percent(copies.share), ...times(copies)]),
   );
 }
 
@@ -99,8 +101,12 @@ function value(one: Compared, of: "real" | "simulated"): string {
   return one.unit === "ms" ? milliseconds(one[of]) : `${one[of].toFixed(3)} ${one.unit}`;
 }
 
-function off({ deviation, holds }: Compared): string {
-  const text = Number.isFinite(deviation) ? `${deviation < 0 ? "−" : "+"}${Math.abs(100 * deviation).toFixed(1)} %` : "–";
+function off({ unit, real, simulated, deviation, holds }: Compared): string {
+  const sign = simulated < real ? "−" : "+";
+  const text =
+    unit === "ms" && real < 100
+      ? `${sign}${milliseconds(Math.abs(simulated - real))}`
+      : `${sign}${Math.abs(100 * deviation).toFixed(1)} %`;
   if (holds === undefined) return `${text} (shown only)`;
   return holds ? text : `**${text}** ✗`;
 }
@@ -115,13 +121,13 @@ export function milliseconds(ms: number): string {
   return ms >= 10 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(2)} ms`;
 }
 
-function percent(value: number): string {
-  return `${value.toFixed(1)} %`;
+function percent(number: number): string {
+  return `${number.toFixed(1)} %`;
 }
 
 /** With a gap between thousands. */
-export function whole(value: number): string {
-  return Math.round(value)
+export function whole(number: number): string {
+  return Math.round(number)
     .toString()
     .replaceAll(/\B(?=(\d{3})+$)/g, " ");
 }

@@ -58,17 +58,17 @@ export interface Ledger {
 /** An empty one. */
 export function ledger(): Ledger {
   const ends = new Map<string, number>();
-  const served = new Map<string, (readonly [server: number, until: number])[]>();
+  /** For each session, of each server the last moment. */
+  const served = new Map<string, Map<number, number>>();
   return {
     ended: (key, at) => void ends.set(key, at),
     served(key, server, until) {
-      const known = served.get(key);
-      if (known === undefined) served.set(key, [[server, until]]);
-      else known.push([server, until]);
+      const known = served.get(key) ?? new Map<number, number>();
+      served.set(key, known.set(server, Math.max(until, known.get(server) ?? until)));
     },
     latencies: (wanted) =>
       Array.from(ends, ([key, at]) => {
-        const untils = served.get(key)?.filter(([server]) => wanted === undefined || server === wanted) ?? [];
+        const untils = [...(served.get(key) ?? [])].filter(([server]) => wanted === undefined || server === wanted);
         return untils.length === 0 ? undefined : Math.max(0, ...untils.map(([, until]) => until - at));
       }),
   };

@@ -58,11 +58,14 @@ export function runAll({ world, servers, routings, isWhole }: Plan, tell: (text:
     return outcome;
   };
   const rows = servers.flatMap((count) =>
-    routings.map((routing) => rowOf(count, routing, timed(`${count} servers, ${routing}`, { servers: count, routing }))),
+    routings.map((routing) =>
+      rowOf(count, routing, timed(`${count} servers, ${routing}`, { servers: count, routing })),
+    ),
   );
-  const varied = (isWhole ? variations(world) : []).map(([what, changed]) => {
-    const one = { servers: 30, routing: "sticky", ...changed } as const;
-    return { what, ...rowOf(one.servers, one.routing, timed(`30 servers, sticky, ${what}`, one)) };
+  const varied = (isWhole ? variations(world) : []).map(([what, changed]): Varied => {
+    const { servers: count = 30, routing = "sticky" } = changed;
+    const outcome = timed(`30 servers, sticky, ${what}`, { ...changed, servers: count, routing });
+    return Object.assign(rowOf(count, routing, outcome), { what });
   });
   const curves = (isWhole ? curvesOf(world) : []).map(([label, changed, of]) =>
     curveOf(label, timed(label, changed)[of]),
@@ -74,7 +77,18 @@ export function runAll({ world, servers, routings, isWhole }: Plan, tell: (text:
 function rowOf(servers: number, routing: Routing, outcome: Outcome): Row {
   const { requests, hitRate, storeReads, storeWrites, messages, latencies, wrong } = outcome;
   const signOuts = latencies.length;
-  return { servers, routing, requests, hitRate, storeReads, storeWrites, messages, signOuts, copies: seen(latencies), wrong };
+  return {
+    servers,
+    routing,
+    requests,
+    hitRate,
+    storeReads,
+    storeWrites,
+    messages,
+    signOuts,
+    copies: seen(latencies),
+    wrong,
+  };
 }
 
 function variations({ traffic, policy }: World): readonly (readonly [what: string, changed: Partial<World>])[] {
@@ -115,6 +129,9 @@ const POINTS = 200;
 function curveOf(label: string, latencies: Outcome["latencies"]): Curve {
   const sorted = latencies.filter((ms) => ms !== undefined).toSorted((a, b) => a - b);
   const count = Math.min(POINTS, sorted.length);
-  const values = Array.from({ length: count }, (_, at) => sorted[Math.floor(((at + 0.5) * sorted.length) / count)] ?? 0);
+  const values = Array.from(
+    { length: count },
+    (_, at) => sorted[Math.floor(((at + 0.5) * sorted.length) / count)] ?? 0,
+  );
   return { label, signOuts: latencies.length, copies: seen(latencies), values };
 }

@@ -41,7 +41,12 @@ export interface TrafficOptions {
 const WITHIN_A_VISIT = 200;
 
 /** Lets visitors come until `end`. */
-export function comeUntil(end: number, options: TrafficOptions, agenda: Agenda, come: (request: Request) => void): Zipf {
+export function comeUntil(
+  end: number,
+  options: TrafficOptions,
+  agenda: Agenda,
+  come: (request: Request) => void,
+): Zipf {
   const { seed, burst, writes, signOuts } = options;
   const chance = chanceOf(seed, 1);
   const visitors = zipf(options.sessions, options.exponent, chanceOf(seed, 2));

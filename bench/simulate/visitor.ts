@@ -57,21 +57,22 @@ export function newKey(visitor: Visitor): string {
 
 /** The session of a visitor who has been coming for a long time, `every` so many milliseconds, before the simulation began. */
 export function keptBefore(policy: Policy, every: number, version: string, now: number, chance: Chance): Kept {
-  const { idle = 0, absolute = 0, renewal = 0 } = policy;
+  const { idle = 0, absolute = 0, renewal } = policy;
   // A clock is moved by the first request after its time: so it stands for that long, and then until that request.
   const age = (period: number): number => {
     const at = chance() * (period + every);
     return at < period ? at : period + waiting(chance, every);
   };
   const touchedAt = now - age(idle / 10);
-  const part = chance() * (renewal + 2 * every);
+  // Its secret has so many milliseconds behind it, or waits for the request that renews it, or for the one that confirms that.
+  const part = chance() * ((renewal ?? 0) + 2 * every);
   const createdAt = now - chance() * absolute;
   return Object.freeze({
     version,
     value: "",
     createdAt,
-    since: part < renewal ? now - part : now - renewal,
-    pending: part >= renewal + every,
+    since: now - Math.min(part, renewal ?? 0),
+    pending: renewal !== undefined && part >= renewal + every,
     expiresAt: nextExpiry(policy, { createdAt, authenticatedAt: createdAt }, touchedAt),
   });
 }

@@ -108,9 +108,7 @@ function begun(world: World, agenda: Agenda): Run {
   const { traffic, weather, hop, routing, warmUp, measured } = world;
   const store = remote(agenda, { weather, hop });
   const ended = ledger();
-  const fleet = Array.from({ length: world.servers }, (_, place) =>
-    server(place, world, { agenda, store, ended }),
-  );
+  const fleet = Array.from({ length: world.servers }, (_, place) => server(place, world, { agenda, store, ended }));
   const routes = router(world.servers, routing);
   if (routing === "drained") replaceEach(agenda, fleet, routes.replace, [warmUp, measured]);
   const visitorOf = visitors(world, store, agenda, (rank) => arrivals.share(rank));
