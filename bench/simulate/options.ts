@@ -24,6 +24,7 @@ export interface Plan {
 /** What the command line asks for. */
 export type Wish =
   | { readonly help: true }
+  | { readonly feed: true }
   | { readonly check: { readonly seed: number; readonly runs: number; readonly seconds: number } }
   | { readonly simulate: Plan };
 
@@ -39,6 +40,7 @@ same figures. Message times are those that the last --check has measured.
 
   (nothing)             3 to 300 servers, three routings; then single things varied, and servers cut off: a minute
   --quick               the same with a tenth of the visitors: ten seconds
+  --feed                what the change feed of a real Redis costs it, its listeners and the network: 20 seconds
   --check               three real servers over a real Redis beside three simulated ones, under the same visitors: two minutes
                         a run; exits with 1 when a figure is off by more than 20 %
 
@@ -54,19 +56,22 @@ same figures. Message times are those that the last --check has measured.
   --sign-outs <x>       the part that sign out; the visitor's next request signs in (default 0.002)
   --max-sessions <n>    copies of a server (default 10000)
   --max-age <s>         how old they may become (default 10)
-  --idle <s>            idleTimeout (default 1800); a tenth of it is how often its clock is moved
+  --idle <s>            idleTimeout (default 1800); a tenth of it is how often its clock is moved. absoluteTimeout is 12 hours,
+                        or ten times idleTimeout
   --hop <ms>            what each way between a server and the store takes more than was measured (default 0.25)
   --seconds <n>         how long is measured, after 20 seconds that are not (default 40; 30 with --check)
   --runs <n>            with --check: how often, each with another seed (default 1)
   --help                this text
 
-The first form writes bench/results/simulate* and the tables in docs/scaling.md, --check without other options those of the check.
+The first form writes bench/results/simulate* and the tables in docs/scaling.md, --check those of the check, and
+--feed its own.
 Any other form only prints.
 `;
 
 const FLAGS = {
   quick: { type: "boolean" },
   check: { type: "boolean" },
+  feed: { type: "boolean" },
   seed: { type: "string" },
   servers: { type: "string" },
   routing: { type: "string" },
@@ -96,6 +101,10 @@ export function wishOf(args: readonly string[], weather: Weather): Wish {
     return typeof text === "string" ? numberOf(name, text) : usual;
   };
   if (values.help === true) return { help: true };
+  if (values.feed === true) {
+    if (given.length > 1) throw new Error("--feed goes with nothing else");
+    return { feed: true };
+  }
   if (values.check === true) {
     const other = given.find((name) => !OF_CHECK.has(name));
     if (other !== undefined) throw new Error(`--check and --${other} do not go together`);
@@ -117,7 +126,7 @@ export function wishOf(args: readonly string[], weather: Weather): Wish {
     routing: "random",
     maxSessions: Math.round(number("max-sessions", 10_000)),
     maxAge: number("max-age", 10) * 1000,
-    policy: { idle: number("idle", 1_800) * 1000, absolute: 43_200_000, renewal: 900_000 },
+    policy: policyFor(number("idle", 1_800) * 1000),
     weather,
     hop: number("hop", 0.25),
     warmUp: 20_000,
@@ -135,6 +144,10 @@ export function wishOf(args: readonly string[], weather: Weather): Wish {
       publishes: given.length === 0,
     },
   };
+}
+
+function policyFor(idle: number): World["policy"] {
+  return { idle, absolute: Math.max(43_200_000, 10 * idle), renewal: 900_000 };
 }
 
 function routingOf(name: string): Routing {

@@ -7,12 +7,15 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Checked } from "./check.ts";
 import { hitRatePlot, latencyPlot, loadPlot } from "./plots.ts";
-import { checkTable, curveTable, fleetTable, variedTable } from "./report.ts";
+import type { FeedCosts } from "./feed.ts";
+import { checkTable, curveTable, feedTables, fleetTable, variedTable } from "./report.ts";
 import type { Found } from "./series.ts";
 import type { Weather } from "./weather.ts";
 
 const RESULTS = join(import.meta.dirname, "../results");
 const PAGE = join(import.meta.dirname, "../../docs/scaling.md");
+/** How many samples of the weather are kept. */
+const KEPT = 1_000;
 const WEATHER = join(RESULTS, "simulate-weather.json");
 
 /** What was measured with, of a check. */
@@ -24,6 +27,8 @@ export interface CheckResults {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string; readonly redis: string };
   /** How often all figures held, of that many runs. */
   readonly held: number;
+  /** What was off in each. */
+  readonly off: readonly (readonly string[])[];
   readonly scenarios: readonly Checked[];
 }
 
@@ -49,9 +54,10 @@ export function publish(found: Found): void {
 /** Keeps what a check found, and the weather that it met. */
 export function publishCheck(results: CheckResults, weather: Weather): void {
   write("simulate-check.json", results);
-  const rows = weather.map(
+  // Ten seconds of it: they begin again.
+  const rows = weather.slice(-KEPT).map(
     ({ at, answer, lags }) =>
-      `  [${[at, answer, ...lags]
+      `  [${[at - (kept[0]?.at ?? 0), answer, ...lags]
         .map((ms) => ms.toFixed(3))
         .map(Number)
         .join(", ")}]`,
@@ -60,6 +66,12 @@ export function publishCheck(results: CheckResults, weather: Weather): void {
   const { machine, date, runs, held } = results;
   const made = `Made on ${date} by \`npm run simulate -- --check\`: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, redis-server ${machine.redis}; the figures of the last of ${runs} runs with different seeds, of which ${held} held.`;
   inPage("check", `${checkTable(results.scenarios)}\n\n${made}`);
+}
+
+/** Keeps what the feed costs. */
+export function publishFeed(costs: FeedCosts): void {
+  write("simulate-feed.json", costs);
+  inPage("feed", feedTables(costs));
 }
 
 /** As the formatter lays JSON out. */

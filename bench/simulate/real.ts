@@ -22,6 +22,9 @@ const PROCESS = new URL("./app.ts", import.meta.url).pathname;
 /** Between two deletions that only measure, in milliseconds on average. */
 const MEASURED = 10;
 
+/** Before a browser that only measures signs in again, in milliseconds. */
+const APART = 5;
+
 /** What was found, and how long messages took meanwhile. */
 export interface Real {
   readonly outcome: Outcome;
@@ -68,6 +71,8 @@ async function observed(world: World, servers: readonly Server[]): Promise<Real>
     const server = servers[Math.floor(lot * servers.length)]!;
     const browser = server.decoys.pop() ?? newBrowser();
     if (browser.cookies.size > 0) planned.set(`decoy/${await visit(browser, server, "decoy/sign-out")}`, at);
+    // Who hears of it now shall not have to share the machine with that.
+    await sleep(APART);
     await visit(browser, server, "decoy/read");
     server.decoys.push(browser);
   };

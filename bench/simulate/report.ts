@@ -4,6 +4,7 @@
  * @module
  */
 import type { Checked, Compared } from "./check.ts";
+import type { FeedCosts } from "./feed.ts";
 import type { Found, Row } from "./series.ts";
 import type { Quantiles } from "./summary.ts";
 import type { Routing } from "./traffic.ts";
@@ -83,6 +84,23 @@ export function curveTable({ curves }: Found): string {
     head,
     curves.map(({ label, signOuts, copies }) => [label, whole(signOuts), percent(copies.share), ...times(copies)]),
   );
+}
+
+/** What the change feed costs. */
+export function feedTables({ published, messageBytes, heard, verbs }: FeedCosts): string {
+  const byListeners = table(
+    ["Servers that listen", ...published.map(({ listeners }) => String(listeners))],
+    [["Redis, for one change that is published", ...published.map(({ micros }) => `${micros.toFixed(1)} µs`)]],
+  );
+  const byVerb = table(
+    ["Bytes of a verb", ...verbs.map(({ verb }) => `\`${verb}\``)],
+    [
+      ["to Redis", ...verbs.map(({ sent }) => whole(sent))],
+      ["from Redis", ...verbs.map(({ received }) => whole(received))],
+    ],
+  );
+  const message = `A message is ${whole(messageBytes)} bytes; a server with a near cache takes ${heard.toFixed(1)} µs of CPU time to hear one of a session that it has no copy of.`;
+  return [byListeners, byVerb, message].join("\n\n");
 }
 
 /** Real and simulated side by side. */
