@@ -55,13 +55,11 @@ export function publish(found: Found): void {
 export function publishCheck(results: CheckResults, weather: Weather): void {
   write("simulate-check.json", results);
   // Ten seconds of it: they begin again.
-  const rows = weather.slice(-KEPT).map(
-    ({ at, answer, lags }) =>
-      `  [${[at - (kept[0]?.at ?? 0), answer, ...lags]
-        .map((ms) => ms.toFixed(3))
-        .map(Number)
-        .join(", ")}]`,
-  );
+  const kept = weather.slice(-KEPT);
+  const rows = kept.map(({ at, answer, lags }) => {
+    const times = [at - (kept[0]?.at ?? 0), answer, ...lags].map((ms) => Number(ms.toFixed(3)));
+    return `  [${times.join(", ")}]`;
+  });
   writeFileSync(WEATHER, `[\n${rows.join(",\n")}\n]\n`);
   const { machine, date, runs, held } = results;
   const made = `Made on ${date} by \`npm run simulate -- --check\`: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, redis-server ${machine.redis}; the figures of the last of ${runs} runs with different seeds, of which ${held} held.`;
