@@ -11,8 +11,8 @@ import type { Remote } from "./remote.ts";
 import { probe, type Ledger } from "./revocation.ts";
 import { lagOf, type Weather } from "./weather.ts";
 
-/** Between two looks at a copy that outlives its session, at the least, in milliseconds. */
-const LOOK = 1;
+/** Between two looks at a copy that outlives its session, at the least and at the most, in milliseconds. */
+const [OFTEN, SELDOM] = [1, 20] as const;
 
 /** When a server hears nothing, in milliseconds. */
 export interface Cut {
@@ -99,7 +99,7 @@ export function server(
       const age = ask(key, at);
       if (age === undefined) return;
       ended.served(key, place, at);
-      at += Math.max(LOOK, (maxAge - age) / 2);
+      at += Math.min(SELDOM, Math.max(OFTEN, (maxAge - age) / 2));
       if (at <= agenda.now) continue;
       agenda.at(at, () => look(key, at));
       return;

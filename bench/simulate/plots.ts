@@ -78,12 +78,12 @@ export function loadPlot({ rows, world }: Found): string {
 }
 
 /** How many copies of ended sessions are gone by when. */
-export function latencyPlot({ curves, world }: Found): string {
+export function latencyPlot({ curves }: Found): string {
   const axis = logAxis([0.01, 20_000], [LEFT, RIGHT]);
   const names = ["0.01", "0.1", "1", "10", "100", "1 s", "10 s"];
   return chart({
     title: "How long a copy outlives its session",
-    sentence: `In calm weather a millisecond or so; on a server that hears no news until it notices, or until copies are maxAge old. Each way takes ${world.hop} ms more than was measured.`,
+    sentence: `In calm weather what a message takes; where no news are heard, until that is noticed or copies are maxAge old.`,
     x: {
       axis,
       name: "milliseconds from the answer to the sign-out (logarithmic)",

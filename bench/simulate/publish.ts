@@ -27,8 +27,8 @@ export interface CheckResults {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string; readonly redis: string };
   /** How often all figures held, of that many runs. */
   readonly held: number;
-  /** What was off in each. */
-  readonly off: readonly (readonly string[])[];
+  /** What was off in others. */
+  readonly off: readonly string[];
   readonly scenarios: readonly Checked[];
 }
 
@@ -62,8 +62,12 @@ export function publishCheck(results: CheckResults, weather: Weather): void {
   });
   writeFileSync(WEATHER, `[\n${rows.join(",\n")}\n]\n`);
   const { machine, date, runs, held } = results;
-  const made = `Made on ${date} by \`npm run simulate -- --check\`: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, redis-server ${machine.redis}; the figures of the last of ${runs} runs with different seeds, of which ${held} held.`;
+  const made = `Made on ${date} by \`npm run simulate -- --check\`: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, redis-server ${machine.redis}; the last of ${runs} runs with different seeds, of which ${held} held${offIn(results)}.`;
   inPage("check", `${checkTable(results.scenarios)}\n\n${made}`);
+}
+
+function offIn({ off }: CheckResults): string {
+  return off.length === 0 ? "" : ` (${off.join("; ")})`;
 }
 
 /** Keeps what the feed costs. */
@@ -83,13 +87,14 @@ function write(name: string, value: unknown): void {
   writeFileSync(join(RESULTS, name), `${filled}\n`);
 }
 
-const LINE = 100;
+/** What fits a line of 120 beside its indent, and beside its name. */
+const [LINE, BESIDE] = [111, 100] as const;
 
 /** Numbers side by side, as many as fit a line. */
 function fill(numbers: string): string {
   const all = numbers.split(/,\s+/);
   const flat = `[${all.join(", ")}]`;
-  if (flat.length <= LINE) return flat;
+  if (flat.length <= BESIDE) return flat;
   const lines = [""];
   for (const one of all) {
     const last = lines.at(-1) ?? "";
