@@ -11,6 +11,7 @@ export function manyStores(stores: readonly SessionStore[], pick: (key: string) 
   const of = (key: string): SessionStore => stores[pick(key)] ?? first;
   return {
     name: `manyStores(${stores.length} × ${first.name ?? "custom"})`,
+    ...copying(stores),
     create: (key, record, call) => of(key).create(key, record, call),
     read: (key, call) => of(key).read(key, call),
     update: (key, record, base, call) => of(key).update(key, record, base, call),
@@ -21,6 +22,18 @@ export function manyStores(stores: readonly SessionStore[], pick: (key: string) 
     async close() {
       await Promise.all(stores.map((store) => store.close?.()));
     },
+  };
+}
+
+/** Where one of them may answer with a copy, all of them may: then nobody is turned away by an answer. */
+function copying(stores: readonly SessionStore[]): Pick<SessionStore, "cached" | "cachedFor" | "returnsSame"> {
+  const copies = stores.filter(({ cached }) => cached === true);
+  const ages = copies.flatMap(({ cachedFor }) => cachedFor ?? []);
+  return {
+    cached: copies.length > 0,
+    returnsSame: stores.every(({ returnsSame }) => returnsSame === true),
+    // Of one that does not say it nobody knows how old its copies may be.
+    ...(copies.length > 0 && ages.length === copies.length && { cachedFor: Math.max(...ages) }),
   };
 }
 

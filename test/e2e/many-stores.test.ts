@@ -3,6 +3,7 @@ import { byHash, byHome, homeIn, manyStores } from "../../examples/shards/many-s
 import { withSessions } from "../../src/adapter/fetch.ts";
 import { defineSession, type SessionDefinition, type SessionStore } from "../../src/index.ts";
 import { memoryStore } from "../../src/store/memory.ts";
+import { nearCache } from "../../src/store/near-cache.ts";
 import { sessionAgent } from "../../src/testing/session-agent.ts";
 import { storeCases } from "../../src/testing/store-cases.ts";
 
@@ -10,6 +11,15 @@ describe("several stores as one keep the store contract:", () => {
   for (const { name, run } of storeCases) {
     test(name, () => run(() => manyStores([memoryStore(), memoryStore(), memoryStore()], byHash(3))));
   }
+});
+
+test("that one of them has copies is said of all", () => {
+  const near = nearCache(memoryStore(), { soleProcess: true, maxAge: "7s" });
+  const sure = manyStores([memoryStore(), memoryStore()], byHash(2));
+  expect(sure).toMatchObject({ cached: false, returnsSame: true });
+  expect(sure).not.toHaveProperty("cachedFor");
+  expect(manyStores([near, memoryStore()], byHash(2))).toMatchObject({ cached: true, cachedFor: 7_000 });
+  expect(manyStores([near, { ...memoryStore(), cached: true }], byHash(2))).not.toHaveProperty("cachedFor");
 });
 
 test("keys are spread evenly", () => {
