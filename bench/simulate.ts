@@ -5,7 +5,7 @@
  */
 import { cpus } from "node:os";
 import { lackOf, serverVersions } from "./needs.ts";
-import { check, scenarios, type Checked } from "./simulate/check.ts";
+import { BUSY, check, scenarios, type Checked } from "./simulate/check.ts";
 import { feedCosts } from "./simulate/feed.ts";
 import { HELP, wishOf, type Wish } from "./simulate/options.ts";
 import { lastWeather, publish, publishCheck, publishFeed } from "./simulate/publish.ts";
@@ -37,9 +37,6 @@ function simulateAll(plan: Extract<Wish, { simulate: unknown }>["simulate"]): vo
   console.log(`\nVisitors who did not see what they had written: ${wrong}`);
   if (plan.publishes) publish(found);
 }
-
-/** In milliseconds: where requests are sent later than that, others use the machine, and its messages are not calm. */
-const BUSY = 10;
 
 async function checkAll({ seed, runs, seconds }: Extract<Wish, { check: unknown }>["check"]): Promise<void> {
   const lack = lackOf("redis");

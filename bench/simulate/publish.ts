@@ -84,7 +84,11 @@ function write(name: string, value: unknown): void {
   const filled = text.replaceAll(/\[\s+(-?[\d.e+-]+(?:,\s+-?[\d.e+-]+)*)\s+\]/g, (_all, numbers: string) =>
     fill(numbers),
   );
-  writeFileSync(join(RESULTS, name), `${filled}\n`);
+  const joined = filled.replaceAll(/\[\s+("[^"]*"(?:,\s+"[^"]*")*)\s+\]/g, (all, texts: string) => {
+    const flat = `[${texts.split(/,\s+(?=")/).join(", ")}]`;
+    return flat.length <= BESIDE ? flat : all;
+  });
+  writeFileSync(join(RESULTS, name), `${joined}\n`);
 }
 
 /** What fits a line of 120 beside its indent, and beside its name. */
