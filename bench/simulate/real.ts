@@ -4,6 +4,7 @@
  * @module
  */
 import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { Agent, request as send, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRedis } from "../../test/servers/redis.ts";
@@ -46,7 +47,10 @@ export async function observe(world: World): Promise<Real> {
     for (const { ask } of servers) await until("the news", async () => (await ask<boolean>("live")).body);
     return await observed(world, servers);
   } finally {
-    for (const { child } of servers) child.disconnect();
+    for (const { child } of servers) {
+      child.disconnect();
+      await once(child, "exit");
+    }
     await redis.stop();
   }
 }
