@@ -231,7 +231,9 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
   },
 
   async "coatcheck/forward-auth"(doors) {
-    const user = inMemory(doors);
+    const { cookie, defineSession } = doors.coatcheck;
+    const store = doors["coatcheck/store/memory"].memoryStore();
+    const user = defineSession<Visits>({ name: "user", store, transport: cookie({ secure: false }) });
     const proxy = doors["coatcheck/forward-auth"].forwardAuth(user);
     const agent = doors["coatcheck/testing"].sessionAgent(async (request: Request) => {
       if (request.method === "GET") return await proxy.fetch(request);
@@ -294,7 +296,7 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
         (await fetch(`${sessions}/current`)).status,
       ];
     } finally {
-      await server.close({ within: 0 });
+      await server.close({ within: "1s" });
     }
   },
 
@@ -356,7 +358,7 @@ const WALKS: { readonly [Door in keyof Doors]: Walk } = {
       return await visitsOf(fetchAgent(doors, doors.coatcheck.defineSession<Visits>({ name: "user", store })));
     } finally {
       await store.close?.();
-      await server.close({ within: 0 });
+      await server.close({ within: "1s" });
     }
   },
 
