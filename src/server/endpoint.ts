@@ -25,7 +25,7 @@ export interface EndpointCall {
   readonly path: readonly string[];
   readonly query: URLSearchParams;
   /**
-   * The JSON of the body. Rejects with a {@link Refusal}: `too-large` (413), `not-json` (400), `not-json-type` (415), or
+   * The JSON of the body; undefined when the request has none. Rejects with a {@link Refusal}: `too-large` (413), `not-json` (400), `not-json-type` (415), or
    * `too-slow` (408).
    */
   body(): Promise<unknown>;

@@ -38,8 +38,9 @@ const MOST_ANSWERED = 32 * 1024 * 1024;
  * Carries out the calls of a request on the caller's store, side by side, and answers each of them; those of one key one after
  * another, in their order. What the store answers at once costs no promise.
  *
- * Why a store failed is for the log of the server, which watches the store itself. A call that fails, or takes longer than the timeout, is answered as such, and the others are not touched by it. Throws a
- * {@link Refusal} for what is no such request: then nothing of it was done.
+ * Why a store failed is for the log of the server, which watches the store itself. A call that fails, or takes longer than the
+ * timeout, is answered as such, and the others are not touched by it. Throws a {@link Refusal} for what is no such request:
+ * then nothing of it was done.
  */
 export function storeEndpoint({ timeout, clock = systemClock }: StoreEndpointOptions): Endpoint {
   return (call) => {
