@@ -62,10 +62,18 @@ export interface OpenedTokens {
 }
 
 interface Opened {
+  readonly token: string;
   readonly key: RingKey;
   /** What it is to a ring in which the key is the first, and in which it is another. */
   readonly current: Unprotected;
   readonly outdated: Unprotected;
+}
+
+/** Of a token, its last 128 bits and more: part of a tag or a MAC. To look a token up by all of it would be to hash all of it. */
+const TAIL_CHARACTERS = 22;
+
+function tailOf(token: string): string {
+  return token.slice(-TAIL_CHARACTERS);
 }
 
 /** Remembers up to `limit` opened tokens. */
@@ -81,12 +89,12 @@ export function openedTokens(ring: KeyRing, limit: number): OpenedTokens {
 
   return {
     get(token) {
-      const known = cache.get(token);
-      return known === undefined ? undefined : judge(known);
+      const known = cache.get(tailOf(token));
+      return known?.token === token ? judge(known) : undefined;
     },
     add(token, text, key) {
-      const opened = { key, current: { text, outdated: false }, outdated: { text, outdated: true } };
-      cache.set(token, opened);
+      const opened = { token, key, current: { text, outdated: false }, outdated: { text, outdated: true } };
+      cache.set(tailOf(token), opened);
       return judge(opened);
     },
   };

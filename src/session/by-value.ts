@@ -39,24 +39,18 @@ export interface ByValue {
   /** What a token says, before it is protected. */
   readonly envelope: Envelope;
   /**
-   * What was read of tokens that the protector opens to the same object again, by token. Not where there is a schema, which
-   * may change what it is given, or a codec.
+   * What was read of tokens, by what the protector opens them to, where that is the same object again. Not where there is a
+   * schema, which may change what it is given, or a codec.
    */
-  readonly read: BoundedCache<string, ReadToken> | undefined;
+  readonly read: BoundedCache<Unprotected, Payload> | undefined;
   newId(): string;
-}
-
-/** What was read of a token. */
-export interface ReadToken {
-  readonly opened: Unprotected;
-  readonly payload: Payload;
 }
 
 /** How many tokens' payloads are remembered: as many as protections remember tokens. */
 const MOST_READ = 1024;
 
 /** Remembers what was read of tokens. */
-export function readTokens(): BoundedCache<string, ReadToken> {
+export function readTokens(): BoundedCache<Unprotected, Payload> {
   return boundedCache(MOST_READ);
 }
 
@@ -95,7 +89,7 @@ function load(byValue: ByValue, tokens: readonly string[], exchange: Exchange): 
   const opened = tokens.length === 1 && idle === undefined && revocation === undefined;
   const only = opened ? protector.unprotect(tokens[0] as string) : undefined;
   if (!opened || isPromise(only)) return run(loaded(byValue, tokens, exchange));
-  const payload = payloadOf(byValue, tokens[0] as string, only);
+  const payload = payloadOf(byValue, only);
   const verdict = "reason" in payload ? payload : admitted(byValue, payload, only?.outdated === true, undefined);
   return "base" in verdict ? verdict : refused(byValue, [verdict]);
 }
@@ -126,7 +120,7 @@ function strongest(refusals: readonly Refusal[]): RejectionReason | undefined {
 function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Verdict> {
   const { idle, revocation, clock } = byValue;
   const opened = yield* settled(byValue.protector.unprotect(token));
-  const payload = payloadOf(byValue, token, opened);
+  const payload = payloadOf(byValue, opened);
   if ("reason" in payload) return payload;
   const { id, content, epoch } = payload;
   const seenAt = idle === undefined ? undefined : yield* lastSeen(idle, payload, exchange);
@@ -138,17 +132,13 @@ function* judged(byValue: ByValue, token: string, exchange: Exchange): Steps<Ver
 }
 
 /** What an opened token says. */
-function payloadOf(
-  { envelope, clock, read }: ByValue,
-  token: string,
-  opened: Unprotected | undefined,
-): Payload | Refusal {
+function payloadOf({ envelope, clock, read }: ByValue, opened: Unprotected | undefined): Payload | Refusal {
   if (opened === undefined) return { reason: "forged" };
-  const known = read?.get(token);
-  if (known?.opened === opened) return known.payload;
+  const known = read?.get(opened);
+  if (known !== undefined) return known;
   const payload = envelope.read(opened.text, clock.now());
   if (payload === undefined) return { reason: "corrupt" };
-  read?.set(token, { opened, payload });
+  read?.set(opened, payload);
   return payload;
 }
 
@@ -220,7 +210,7 @@ function* issued(byValue: ByValue, state: State, task: Task, fits: CommitContext
   const sealed = byValue.protector.protect(byValue.envelope.write({ id, issuedAt: now, content: draft, epoch }));
   const token = isPromise(sealed) ? yield* settled(sealed) : sealed;
   const beside = byValue.idle === undefined ? undefined : yield* idleClockOf(byValue.idle, id, now);
-  fits(token);
+  fits(token, draft);
   // The token that this one replaces is ended last: should anything fail, nothing goes out and the old one still holds.
   if (anew && base !== undefined) yield* endedEarly(byValue, base);
   announce(byValue, base, task, id);

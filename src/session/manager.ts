@@ -18,7 +18,7 @@ import {
 import type { Events, SessionEventType, SessionListener } from "./events.ts";
 import type { CommitResult, Exchange, LoadedSession } from "./exchange.ts";
 import { absoluteEnd, NEVER, type Policy } from "./policy.ts";
-import { emptyContent } from "./record.ts";
+import { emptyContent, type Content } from "./record.ts";
 import type {
   DeleteExpiredOptions,
   ListAllOptions,
@@ -265,12 +265,15 @@ export class SessionManager {
     const { exchange, transport, forget } = state;
     if (!forget && this.#parts.tracker.isQuiet?.(state) === true) return this.#routed(state, responding, QUIET);
     const carrier = new ResponseCarrier(transport, exchange, responding);
-    const fits = (token: string): void => void transport.send(exchange.view, { token, endsAt: NEVER, now: this.now() });
+    let fitting: Fitting | undefined;
+    const fits = (token: string, content: Content): void => {
+      fitting = { token, edits: transport.send(exchange.view, { ...this.#outgoing(content), token }) };
+    };
     const context = { failed, carrier, fits };
     return chain(this.#parts.tracker.commit(state, context), (tracked) =>
       this.#routed(state, responding, {
         outcome: tracked.outcome,
-        edits: this.#edits(state, tracked),
+        edits: this.#edits(state, tracked, fitting),
         isAnew: tracked.token !== undefined || isForgotten(state),
       }),
     );
@@ -284,23 +287,24 @@ export class SessionManager {
     if (!exchange.carries || transport.beside === undefined) return result;
     const { view } = exchange;
     const forgets = forget && base === undefined;
-    const edits = sticky.edits({ view, session: base?.id, forgets, outgoing: this.#outgoing(state) });
+    const edits = sticky.edits({ view, session: base?.id, forgets, outgoing: this.#outgoing(base?.content) });
     return edits.length === 0 ? result : { ...result, edits: [...result.edits, ...edits] };
   }
 
-  #outgoing({ base }: SessionState): Omit<OutgoingToken, "token"> {
+  #outgoing(content: Content | undefined): Omit<OutgoingToken, "token"> {
     const { clock, policy } = this.#parts;
-    const end = base === undefined ? NEVER : absoluteEnd(policy, base.content);
+    const end = content === undefined ? NEVER : absoluteEnd(policy, content);
     return { endsAt: end === NEVER ? undefined : end, now: clock.now() };
   }
 
-  #edits(state: SessionState, { token, beside = [] }: Tracked): readonly HeaderEdit[] {
+  #edits(state: SessionState, { token, beside = [] }: Tracked, fitting: Fitting | undefined): readonly HeaderEdit[] {
     const { exchange, transport } = state;
     const edits: HeaderEdit[] = [];
-    const outgoing = this.#outgoing(state);
+    const outgoing = this.#outgoing(state.base?.content);
     if (token !== undefined) {
       state.token = token;
-      edits.push(...transport.send(exchange.view, { ...outgoing, token }));
+      const ready = fitting?.token === token ? fitting.edits : undefined;
+      edits.push(...(ready ?? transport.send(exchange.view, { ...outgoing, token })));
     }
     for (const { place, text, lifetime } of beside) {
       // Of another transport of the definition, perhaps, for whose cookies this request is not secure enough.
@@ -315,6 +319,12 @@ export class SessionManager {
     }
     return edits;
   }
+}
+
+/** A token that was found to fit, and what sends it. */
+interface Fitting {
+  readonly token: string;
+  readonly edits: readonly HeaderEdit[];
 }
 
 /** Whether the client is to be told to forget its token, unless it gets another. */

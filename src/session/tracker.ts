@@ -8,6 +8,7 @@ import type { MaybePromise } from "../internal/maybe-promise.ts";
 import type { BoundTransport } from "../transport/transport.ts";
 import type { RejectionReason } from "./events.ts";
 import type { CommitOutcome, Exchange } from "./exchange.ts";
+import type { Content } from "./record.ts";
 import type { Base, Identity, SessionState } from "./state.ts";
 
 /** What a tracker made of the tokens of a request. */
@@ -56,8 +57,8 @@ export interface Carrier {
 /** What may be told to a commit. */
 export interface CommitContext {
   readonly carrier: Carrier;
-  /** Throws a `SessionTooLargeError` when a token does not fit: to be asked before anything is given up for it. */
-  fits(token: string): void;
+  /** Throws a `SessionTooLargeError` when a token of such a session does not fit: to be asked before anything is given up for it. */
+  fits(token: string, content: Content): void;
   /** The handler threw: `destroy`, `authenticate` and `regenerate` are committed, data is not (P20). */
   readonly failed: boolean;
 }
