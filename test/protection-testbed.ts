@@ -28,7 +28,7 @@ function engineOf(name: string, node: NodeCrypto | undefined): Engine {
     primitives: calculations,
     ring: (keys) => new KeyRing(keys, calculations.hkdfSha512),
     seal: (parts, options) => sealWith({ ...SEAL_PARTS, prepare: aesGcm(node), ...parts }, options),
-    sign: (options) => signWith(calculations.hmac, options),
+    sign: (options) => signWith(calculations.hmacText, options),
     mac: (keys, definition = "user", audience = "") =>
       tokenMac({ keys, name: definition, audience }, calculations.hmac),
   };

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { decodeBase64url, decodePortably, encodeBase64url, encodePortably } from "./base64url.ts";
+import { decodeBase64url, decodePortably, encodeBase64url, encodePortably, encodeTextBase64url } from "./base64url.ts";
 
 const CODECS = [
   { name: "Buffer", encode: encodeBase64url, decode: decodeBase64url },
@@ -92,6 +92,10 @@ describe("base64url, Buffer and portable", () => {
     vi.unstubAllGlobals();
     const bytes = new Uint8Array([1, 2, 3, 4]);
     expect(without.encodeBase64url(bytes)).toBe(encodeBase64url(bytes));
+    for (const text of ["", "Ada", "żółć 🧥", "\ud800"]) {
+      const expected = encodeBase64url(new TextEncoder().encode(text));
+      expect([encodeTextBase64url(text), without.encodeTextBase64url(text)]).toEqual([expected, expected]);
+    }
     const decoded = without.decodeBase64url("AQIDBA");
     expect(decoded).toEqual(bytes);
     expect(Object.getPrototypeOf(decoded)).toBe(Uint8Array.prototype);

@@ -14,6 +14,13 @@ export function encodeBase64url(bytes: Uint8Array): string {
     : NativeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
 }
 
+/** The UTF-8 of a text as text. */
+export function encodeTextBase64url(text: string): string {
+  return NativeBuffer === undefined
+    ? encodePortably(new TextEncoder().encode(text))
+    : NativeBuffer.from(text).toString("base64url");
+}
+
 /** Text as bytes; undefined for anything that {@link encodeBase64url} does not write. */
 export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (NativeBuffer === undefined) return decodePortably(text);

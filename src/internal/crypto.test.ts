@@ -27,7 +27,17 @@ describe.each(ENGINES)("calculations by $name", ({ primitives }) => {
     for (const hash of ["SHA-256", "SHA-384", "SHA-512"] as const) {
       const mac = primitives.hmac(hash, utf8("Jefe"));
       for (let i = 0; i < 2; i++) expect(hex(await mac(utf8("what do ya want for nothing?")))).toBe(expected[hash]);
+      const macText = primitives.hmacText(hash, utf8("Jefe"));
+      const text = Buffer.from(expected[hash], "hex").toString("base64url");
+      for (let i = 0; i < 2; i++) expect(await macText("what do ya want for nothing?")).toBe(text);
     }
+  });
+
+  test("HMAC of a text: each character is a byte", async () => {
+    const bytes = new Uint8Array(256).map((_, byte) => byte);
+    const text = String.fromCharCode(...bytes);
+    const mac = await primitives.hmac("SHA-256", utf8("key"))(bytes);
+    expect(await primitives.hmacText("SHA-256", utf8("key"))(text)).toBe(Buffer.from(mac).toString("base64url"));
   });
 
   test("HKDF-SHA-512: the inputs of RFC 5869, test case 1", async () => {

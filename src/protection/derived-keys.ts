@@ -5,7 +5,6 @@
  */
 import { boundedCache } from "../internal/bounded-cache.ts";
 import { lengthPrefixed } from "../internal/bytes.ts";
-import type { HashName, Hmac, Primitives } from "../internal/crypto.ts";
 import { chain, type MaybePromise } from "../internal/maybe-promise.ts";
 import { HOW_TO_MAKE_A_KEY, keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
 import type { ProtectionContext, Unprotected } from "./protection.ts";
@@ -28,29 +27,28 @@ export function derivationInfo(...parts: readonly string[]): Uint8Array<ArrayBuf
   return info;
 }
 
-/** What {@link keyedMacs} needs. */
-export interface KeyedMacOptions {
+/** What is made of the ring's keys. */
+export interface PerKeyOptions<Made> {
   readonly ring: KeyRing;
   readonly info: Uint8Array;
-  readonly hash: HashName;
-  /** The length of the hash, and so of its key, in bytes. */
+  /** How many bytes are derived from a key. */
   readonly length: number;
-  readonly hmac: Primitives["hmac"];
+  /** Makes it of a key and of what was derived from it. */
+  make(key: RingKey, derived: Uint8Array): Made;
 }
 
-/** The HMAC under what is derived from a ring key: prepared once for each key, and forgotten when the key has left the ring. */
-export function keyedMacs(options: KeyedMacOptions): (key: RingKey) => MaybePromise<Hmac> {
-  const { ring, info, hash, length, hmac } = options;
-  const prepared = new Map<RingKey, Hmac>();
+/** What is made of what is derived from a ring key: once for each key, and forgotten when the key has left the ring. */
+export function perKey<Made>({ ring, info, length, make }: PerKeyOptions<Made>): (key: RingKey) => MaybePromise<Made> {
+  const known = new Map<RingKey, Made>();
 
-  function keep(key: RingKey, mac: Hmac): Hmac {
-    for (const old of prepared.keys()) if (ring.standing(old) === "removed") prepared.delete(old);
-    prepared.set(key, mac);
-    return mac;
+  function keep(key: RingKey, made: Made): Made {
+    for (const old of known.keys()) if (ring.standing(old) === "removed") known.delete(old);
+    known.set(key, made);
+    return made;
   }
 
   return (key) =>
-    prepared.get(key) ?? chain(key.derive(info, NO_SALT, length), (derived) => keep(key, hmac(hash, derived)));
+    known.get(key) ?? chain(key.derive(info, NO_SALT, length), (derived) => keep(key, make(key, derived)));
 }
 
 /** Tokens that were opened before, so that the same one again is a look-up (P26). */

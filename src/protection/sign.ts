@@ -6,12 +6,12 @@
  *
  * @module
  */
-import { decodeBase64url, encodeBase64url } from "../internal/base64url.ts";
-import { concat, equalBytes, fromUtf8, utf8 } from "../internal/bytes.ts";
-import { hmac, type Primitives } from "../internal/crypto.ts";
+import { decodeBase64url, encodeBase64url, encodeTextBase64url } from "../internal/base64url.ts";
+import { concat, equalText, fromUtf8 } from "../internal/bytes.ts";
+import { hmacText, type HmacText, type Primitives } from "../internal/crypto.ts";
+import { chain, run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
 import { checkNames } from "../internal/option-names.ts";
-import { run, settled, type Steps } from "../internal/maybe-promise.ts";
-import { derivationInfo, keyedMacs, openedTokens, type OpenedTokens, ringFor } from "./derived-keys.ts";
+import { derivationInfo, openedTokens, perKey, ringFor, type OpenedTokens } from "./derived-keys.ts";
 import { keyRing, type KeyInput, type KeyRing, type RingKey } from "./key-ring.ts";
 import type { Protection, ProtectionContext, Protector, Unprotected } from "./protection.ts";
 
@@ -35,6 +35,8 @@ const ALGORITHMS = {
 const VERSION = 1;
 const ID_AT = 1;
 const ALGORITHM_AT = 5;
+/** Version, key id and algorithm are 6 bytes, and these are 8 characters, without a bit to spare: the MAC begins a new one. */
+const HEAD_CHARACTERS = 8;
 const OPENED_TOKENS = 1024;
 
 /**
@@ -56,11 +58,11 @@ const OPENED_TOKENS = 1024;
  * ```
  */
 export function sign(options: SignOptions = {}): Protection {
-  return signWith(hmac, options);
+  return signWith(hmacText, options);
 }
 
 /** @internal {@link sign} over another engine. */
-export function signWith(engine: Primitives["hmac"], options: SignOptions = {}): Protection {
+export function signWith(engine: Primitives["hmacText"], options: SignOptions = {}): Protection {
   checkNames("sign()", options, ["algorithm", "keys"]);
   const algorithm = options.algorithm ?? "sha256";
   if (!Object.hasOwn(ALGORITHMS, algorithm)) throw new TypeError('algorithm must be "sha256", "sha384" or "sha512"');
@@ -78,45 +80,60 @@ export function signWith(engine: Primitives["hmac"], options: SignOptions = {}):
 }
 
 /** What follows the dot when a key signs a payload. */
-type TrailerOf = (key: RingKey, payload: string) => Steps<Uint8Array<ArrayBuffer>>;
+type TrailerOf = (key: RingKey, payload: string) => MaybePromise<string>;
+
+/** What a key signs with. */
+interface Signing {
+  /** Version, key id and algorithm: as they stand in the token, and with a byte for each character. */
+  readonly head: string;
+  readonly headBytes: string;
+  readonly mac: HmacText;
+}
 
 function trailers(
   ring: KeyRing,
   { purpose, name, audience }: ProtectionContext,
   algorithm: SignAlgorithm,
-  engine: Primitives["hmac"],
+  engine: Primitives["hmacText"],
 ): TrailerOf {
   const { number, hash, length } = ALGORITHMS[algorithm];
   const info = derivationInfo("coatcheck/sign/1", purpose, name, audience, algorithm);
-  const macOf = keyedMacs({ ring, info, hash, length, hmac: engine });
-  return function* trailerOf(key, payload) {
-    const head = concat(new Uint8Array([VERSION]), key.id, new Uint8Array([number]));
-    const mac = yield* settled(macOf(key));
-    return concat(head, yield* settled(mac(concat(head, utf8(payload)))));
-  };
+  const signingOf = perKey({
+    ring,
+    info,
+    length,
+    make(key, derived): Signing {
+      const head = concat(new Uint8Array([VERSION]), key.id, new Uint8Array([number]));
+      return { head: encodeBase64url(head), headBytes: String.fromCharCode(...head), mac: engine(hash, derived) };
+    },
+  });
+  return (key, payload) =>
+    chain(signingOf(key), ({ head, headBytes, mac }) => chain(mac(headBytes + payload), (text) => head + text));
 }
 
 function signer(ring: KeyRing, trailerOf: TrailerOf, opened: OpenedTokens): Protector["protect"] {
-  function* signText(text: string): Steps<string> {
-    const payload = encodeBase64url(utf8(text));
-    const key = yield* settled(ring.current());
-    const trailer = yield* trailerOf(key, payload);
-    const token = `${payload}.${encodeBase64url(trailer)}`;
-    // It comes back with the client's next request: no need to verify what was just signed.
-    opened.add(token, text, key);
-    return token;
-  }
-  return (text) => run(signText(text));
+  return (text) => {
+    const payload = encodeTextBase64url(text);
+    return chain(ring.current(), (key) =>
+      chain(trailerOf(key, payload), (trailer) => {
+        const token = `${payload}.${trailer}`;
+        // It comes back with the client's next request: no need to verify what was just signed.
+        opened.add(token, text, key);
+        return token;
+      }),
+    );
+  };
 }
 
 function verifier(ring: KeyRing, trailerOf: TrailerOf, opened: OpenedTokens): Protector["unprotect"] {
   function* open(token: string): Steps<Unprotected | undefined> {
     const dot = token.indexOf(".");
     const payload = token.slice(0, Math.max(0, dot));
-    const trailer = decodeBase64url(token.slice(dot + 1));
-    if (dot === -1 || trailer === undefined) return undefined;
-    for (const key of yield* settled(ring.find(trailer.subarray(ID_AT, ALGORITHM_AT)))) {
-      if (!equalBytes(trailer, yield* trailerOf(key, payload))) continue;
+    const trailer = token.slice(dot + 1);
+    const head = decodeBase64url(trailer.slice(0, HEAD_CHARACTERS));
+    if (dot === -1 || head?.length !== ALGORITHM_AT + 1) return undefined;
+    for (const key of yield* settled(ring.find(head.subarray(ID_AT, ALGORITHM_AT)))) {
+      if (!equalText(trailer, yield* settled(trailerOf(key, payload)))) continue;
       const text = decodeBase64url(payload);
       return text === undefined ? undefined : opened.add(token, fromUtf8(text), key);
     }

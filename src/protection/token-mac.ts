@@ -7,7 +7,7 @@
 import { concat, equalBytes } from "../internal/bytes.ts";
 import { hmac, type Primitives } from "../internal/crypto.ts";
 import { run, settled, type MaybePromise, type Steps } from "../internal/maybe-promise.ts";
-import { derivationInfo, keyedMacs } from "./derived-keys.ts";
+import { derivationInfo, perKey } from "./derived-keys.ts";
 import type { KeyRing, RingKey } from "./key-ring.ts";
 
 /** Whose tokens they are. */
@@ -41,7 +41,7 @@ const HASH_BYTES = 32;
 export function tokenMac(context: TokenMacContext, engine: Primitives["hmac"] = hmac): TokenMac {
   const { keys: ring, name, audience } = context;
   const info = derivationInfo("coatcheck/token-mac/1", name, audience);
-  const macOf = keyedMacs({ ring, info, hash: "SHA-256", length: HASH_BYTES, hmac: engine });
+  const macOf = perKey({ ring, info, length: HASH_BYTES, make: (_, derived) => engine("SHA-256", derived) });
 
   function* tagBy(key: RingKey, bytes: Uint8Array): Steps<Uint8Array<ArrayBuffer>> {
     const mac = yield* settled(macOf(key));
