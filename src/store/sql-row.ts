@@ -114,7 +114,7 @@ export function recordOf(row: RecordColumns, now: number): StoredRecord {
   if (typeof value !== "string" || typeof version !== "string" || Number.isNaN(expiresAt)) {
     return { version: String(version), expiresAt: now + DAY, value: String(value) };
   }
-  const record = { version: fromSql(version), expiresAt, value: fromSql(value) };
   const subject = subjectOf(row);
-  return subject === undefined ? record : { ...record, subject };
+  if (subject === undefined) return { version: fromSql(version), expiresAt, value: fromSql(value) };
+  return { version: fromSql(version), expiresAt, value: fromSql(value), subject };
 }

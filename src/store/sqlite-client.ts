@@ -22,7 +22,9 @@ export interface SqliteStatement {
 export interface BoundStatement {
   get(...values: SqliteValue[]): unknown;
   all(...values: SqliteValue[]): unknown[];
-  run(...values: SqliteValue[]): { readonly changes: number | bigint };
+  run(...values: SqliteValue[]): { readonly changes: number | bigint; readonly lastInsertRowid?: number | bigint };
+  /** `node:sqlite` has it from Node 22.16 on. */
+  setReturnArrays?(arrays: boolean): void;
 }
 
 /** A database: a `DatabaseSync` of `node:sqlite`, a `Database` of better-sqlite3, a `Database` of bun:sqlite. */

@@ -3,15 +3,25 @@
  *
  * @module
  */
-import type { KeyColumns, RecordColumns, RowColumns, SqlRow } from "./sql-row.ts";
+import type { KeyColumns, RowColumns, SqlRow } from "./sql-row.ts";
 import type { SqlQueries } from "./sql.ts";
+import { createPlaces, placeHash } from "./sqlite-places.ts";
+import { rowReader } from "./sqlite-read.ts";
 import type { Statements } from "./sqlite-statements.ts";
 
 /** Statements that are prepared when they are first needed. */
 export function sqliteQueries(statements: () => Statements): SqlQueries {
+  const places = createPlaces();
+  const read = rowReader(statements, places);
   return {
-    create: (row, { now }) => Number(statements().create.run(row.key, ...columnsOf(row), now).changes) > 0,
-    read: (key, { now }) => (statements().read.get(key, now) as RecordColumns | null | undefined) ?? undefined,
+    create(row, { now }) {
+      const { changes, lastInsertRowid } = statements().create.run(row.key, ...columnsOf(row), now);
+      if (Number(changes) === 0) return false;
+      // Not the row's, where one was replaced that had ended: then the first read finds that out.
+      places.set(placeHash(row.key), Number(lastInsertRowid));
+      return true;
+    },
+    read: (key, { now }) => read(key, now),
     update(row, version, { now }) {
       const { changes } = statements().update.run(...columnsOf(row), row.key, version, now);
       if (Number(changes) > 0) return "ok";

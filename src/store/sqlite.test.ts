@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { fakeClock } from "../testing/fake-clock.ts";
 import { storeCases } from "../testing/store-cases.ts";
 import type { BoundStatement, SqliteDatabase, SqliteValue } from "./sqlite-client.ts";
+import { createPlaces, placeHash } from "./sqlite-places.ts";
 import { afterAll as textAfter, fromSql, plainStart, toSql } from "./sql-text.ts";
 import { type SqliteStore, sqliteStore, type SqliteStoreOptions } from "./sqlite.ts";
 import { EXPIRED_FOR, type ListedPage, type ListedRecord, type StoredRecord } from "./store.ts";
@@ -381,6 +383,129 @@ describe("sqliteStore on a database of the app's own", () => {
   });
 });
 
+/** System calls that read, of this process so far; undefined where there is no such count. */
+const readCalls = (): number | undefined => {
+  if (!existsSync("/proc/self/io")) return undefined;
+  return Number(/^syscr: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
+};
+
+describe("where sqliteStore remembers a row to be", () => {
+  /** A store, and the statements that read a row, as they are run. */
+  const watched = (file: string): { readonly store: SqliteStore; readonly run: string[] } => {
+    const run: string[] = [];
+    const database = wrapping(new DatabaseSync(file), (statement, sql) => ({
+      all: (...values) => statement.all(...values),
+      run: (...values) => statement.run(...values),
+      get(...values) {
+        const by = /^SELECT version.* WHERE (\w+) = \?/.exec(sql)?.[1];
+        if (by !== undefined) run.push(by);
+        return statement.get(...values);
+      },
+    }));
+    return { store: sqliteStore(database, { sweepInterval: false }), run };
+  };
+
+  test("it is read by its place from the second time on, and at once where this process made it", () => {
+    const { file } = world();
+    const { store, run } = watched(file);
+    for (let i = 0; i < 3; i++) expect(read(store, "n/id")?.value).toBe("first");
+    expect(run.splice(0)).toEqual(["key", "rowid", "rowid"]);
+    store.create("n/own", record({ value: "own" }), call);
+    expect(read(store, "n/own")?.value).toBe("own");
+    expect(run.splice(0)).toEqual(["rowid"]);
+    expect(read(store, "n/none")).toBeUndefined();
+    expect(run).toEqual(["key"]);
+  });
+
+  test("another row may be there by then, and is not taken for it", () => {
+    const { file, store, outside } = world();
+    expect(read(store, "n/id")?.value).toBe("first");
+    const other = sqliteStore(file, { sweepInterval: false });
+    other.delete("n/id", call);
+    other.create("n/other", record({ value: "other" }), call);
+    expect(outside.prepare("SELECT rowid, key FROM coatcheck_sessions").all()).toEqual([{ rowid: 1, key: "n/other" }]);
+    expect(read(store, "n/id")).toBeUndefined();
+    other.create("n/id", record({ value: "again" }), call);
+    expect(read(store, "n/id")?.value).toBe("again");
+    expect(read(store, "n/other")?.value).toBe("other");
+    other.close();
+  });
+
+  test("all of them may be moved, as VACUUM may do", () => {
+    const { store, outside } = world();
+    for (const name of ["a", "b", "c"]) store.create(`n/${name}`, record({ value: name }), call);
+    for (const place of ["-rowid", "rowid + 6"]) outside.exec(`UPDATE coatcheck_sessions SET rowid = ${place}`);
+    expect(outside.prepare("SELECT rowid FROM coatcheck_sessions WHERE key = 'n/a'").get()).toEqual({ rowid: 4 });
+    for (const name of ["a", "b", "c"]) expect(read(store, `n/${name}`)?.value).toBe(name);
+  });
+
+  test("one that has ended is not there, and what replaces it is, though the place of that is said wrongly", () => {
+    const { store } = world();
+    const later = NOW + 60_000;
+    store.create("n/last", record(), call);
+    expect(read(store, "n/id", later - 1)?.value).toBe("first");
+    expect(read(store, "n/id", later)).toBeUndefined();
+    expect(store.create("n/id", record({ value: "next", expiresAt: later + 9 }), { now: later })).toBe(true);
+    for (let i = 0; i < 2; i++) expect(read(store, "n/id", later)?.value).toBe("next");
+  });
+
+  test.skipIf(readCalls() === undefined)("less than two thirds of the pages are read", () => {
+    const READS = 2000;
+    const file = newFile();
+    const maker = new DatabaseSync(file);
+    const filling = sqliteStore(maker, { sweepInterval: false });
+    const keys = Array.from({ length: 20_000 }, () => `many/${randomBytes(16).toString("base64url")}`);
+    maker.exec("PRAGMA journal_mode = WAL");
+    filling.create("n/id", record(), call);
+    maker.exec("BEGIN");
+    for (const key of keys) filling.create(key, record({ value: "x".repeat(200) }), call);
+    maker.exec("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+    maker.close();
+
+    const database = new DatabaseSync(file);
+    // As small for this table as what SQLite takes by itself is for a million rows.
+    database.exec("PRAGMA cache_size = 20");
+    const store = sqliteStore(database, { sweepInterval: false });
+    const calls = (): number => {
+      const before = readCalls()!;
+      for (let i = 0; i < READS; i++) expect(read(store, keys[(i * 7919) % keys.length]!)).toBeDefined();
+      return (readCalls()! - before) / READS;
+    };
+    const [byKey, byPlace] = [calls(), calls()];
+    expect(byKey).toBeGreaterThan(1.8);
+    expect(byPlace).toBeLessThan((byKey * 2) / 3);
+    database.close();
+  });
+});
+
+describe("the places of rows", () => {
+  const hashes = Array.from({ length: 100_000 }, (_, i) => placeHash(`scale/${i}`));
+
+  test("are remembered for nearly all keys, however many there are", () => {
+    const places = createPlaces();
+    for (const [i, hash] of hashes.entries()) places.set(hash, i + 1);
+    const known = hashes.filter((hash, i) => places.get(hash) === i + 1).length;
+    expect(known).toBeGreaterThan(98_000);
+  });
+
+  test("take no more memory than they may: the others are forgotten", () => {
+    const places = createPlaces(65_536);
+    for (const [i, hash] of hashes.entries()) places.set(hash, i + 1);
+    const known = hashes.filter((hash) => places.get(hash) !== 0).length;
+    expect(known).toBeGreaterThan(8000);
+    expect(known).toBeLessThanOrEqual(65_536 / 8);
+  });
+
+  test("are as they were said last, and only such as a slot can hold", () => {
+    const places = createPlaces();
+    places.set(7, 1);
+    places.set(7, 2 ** 32 - 1);
+    expect(places.get(7)).toBe(2 ** 32 - 1);
+    for (const odd of [0, -1, NaN, 2 ** 32]) places.set(9, odd);
+    expect(places.get(9)).toBe(0);
+  });
+});
+
 describe("the tables of sqliteStore", () => {
   test("have a version, and those of a newer one are refused by every verb and left as they are", () => {
     const { file, store, outside } = world();
@@ -418,6 +543,8 @@ describe("the tables of sqliteStore", () => {
         .all()
         .map(({ detail }) => String(detail))
         .join("; ");
+    const place = "SELECT version FROM coatcheck_sessions WHERE rowid = 1 AND key = 'k'";
+    expect(plan(place)).toBe("SEARCH coatcheck_sessions USING INTEGER PRIMARY KEY (rowid=?)");
     const subject =
       "SELECT * FROM coatcheck_sessions WHERE subject = 's' AND key >= 'k' AND expires_at > 1 ORDER BY key LIMIT 9";
     expect(plan(subject)).toBe(

@@ -40,7 +40,8 @@ export type SqliteStore = Required<Omit<SessionStore, "watch" | "cachedFor">>;
  *
  * A path is opened by `node:sqlite` at the first call, in WAL mode; the file is made with mode 0600. A database of the
  * app's own (`node:sqlite`, better-sqlite3, bun:sqlite) is used as it is set up: give the store a connection of its own,
- * so that it does not take part in the app's transactions. The tables are made at the first call.
+ * so that it does not take part in the app's transactions. The tables are made at the first call. A process remembers in
+ * which row a session is that it has made or read, in 16 MiB at most.
  *
  * Throws a `TypeError` for options that cannot work, and for a path where there is no `node:sqlite`.
  *
