@@ -39,7 +39,7 @@ export function signerOf(secrets: readonly Secret[]): Signer {
       const remembered = known.get(raw);
       if (remembered !== undefined) return remembered.id;
       const id = unsign(decoded(raw));
-      if (id !== undefined && raw.length <= MEMORABLE) known.set(raw, { id });
+      if (id !== undefined && raw.length <= MEMORABLE) known.offer(raw, { id });
       return id;
     },
   };

@@ -19,6 +19,19 @@ describe("a bounded cache", () => {
     expect(cache.get("a")).toBeUndefined();
   });
 
+  test("of what is offered it keeps the first, and then one in four: of a few that come again and again, soon all", () => {
+    const cache = boundedCache<string, { readonly n: number }>(100);
+    const offered = (key: string): void => {
+      if (cache.get(key) === undefined) cache.offer(key, value(0));
+    };
+    offered("alone");
+    expect(cache.get("alone")).toBeDefined();
+    for (let n = 0; n < 40; n++) offered(`once ${n}`);
+    expect(cache.count()).toBe(11);
+    for (let round = 0; round < 20; round++) for (let n = 0; n < 10; n++) offered(`again ${n}`);
+    for (let n = 0; n < 10; n++) expect(cache.get(`again ${n}`)).toBeDefined();
+  });
+
   test("keeps what is used all the time, however much else comes by", () => {
     const cache = boundedCache<string, { readonly n: number }>(8);
     cache.set("used", value(0));

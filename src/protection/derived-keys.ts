@@ -55,8 +55,10 @@ export function perKey<Made>({ ring, info, length, make }: PerKeyOptions<Made>):
 export interface OpenedTokens {
   /** What was opened, if it was and its key is still in the ring. */
   get(token: string): Unprotected | undefined;
-  /** Keeps what a key opened, and gives it back: undefined when that key has left the ring in the meantime. */
-  add(token: string, text: string, key: RingKey): Unprotected | undefined;
+  /** Keeps what a key has just protected: it comes back with the client's next request. */
+  add(token: string, text: string, key: RingKey): void;
+  /** What a key has opened, which may be kept: undefined when that key has left the ring in the meantime. */
+  offer(token: string, text: string, key: RingKey): Unprotected | undefined;
 }
 
 interface Opened {
@@ -90,10 +92,15 @@ export function openedTokens(ring: KeyRing, limit: number): OpenedTokens {
       const known = cache.get(tailOf(token));
       return known?.token === token ? judge(known) : undefined;
     },
-    add(token, text, key) {
-      const opened = { token, key, current: { text, outdated: false }, outdated: { text, outdated: true } };
-      cache.set(tailOf(token), opened);
+    add: (token, text, key) => cache.set(tailOf(token), openedBy(key, token, text)),
+    offer(token, text, key) {
+      const opened = openedBy(key, token, text);
+      cache.offer(tailOf(token), opened);
       return judge(opened);
     },
   };
+}
+
+function openedBy(key: RingKey, token: string, text: string): Opened {
+  return { token, key, current: { text, outdated: false }, outdated: { text, outdated: true } };
 }

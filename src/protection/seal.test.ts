@@ -267,14 +267,22 @@ describe.each(ENGINES)("seal() on $name", (engine) => {
     test("are forgotten beyond the limit, and all of them with a limit of 0", async () => {
       const few = counted({ openedTokens: 4 });
       const tokens: string[] = [];
-      const writer = bound();
-      for (let i = 0; i < 10; i++) tokens.push(await writer.protect(`${i}`));
-      for (const token of [...tokens, ...tokens]) expect(await few.protector.unprotect(token)).toBeDefined();
-      expect(few.opens()).toBe(20);
+      for (let i = 0; i < 10; i++) tokens.push(await few.protector.protect(`${i}`));
+      for (const token of tokens) expect(await few.protector.unprotect(token)).toBeDefined();
+      expect(few.opens()).toBeGreaterThanOrEqual(6);
       const none = counted({ openedTokens: 0 });
       const token = await none.protector.protect(TEXT);
       for (let i = 0; i < 3; i++) await none.protector.unprotect(token);
       expect(none.opens()).toBe(3);
+    });
+
+    test("are remembered one in four times that one is opened: soon, if its client comes back, and not for one that does not", async () => {
+      const it = counted();
+      const writer = bound();
+      for (let i = 0; i < 100; i++) await it.protector.unprotect(await writer.protect(`once ${i}`));
+      const token = await writer.protect("again");
+      for (let i = 0; i < 10; i++) expect(await it.protector.unprotect(token)).toBeDefined();
+      expect(it.opens()).toBeLessThanOrEqual(104);
     });
 
     test("P26: are checked again: a removed key kills them at once, and an outdated one shows", async () => {

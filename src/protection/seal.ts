@@ -165,7 +165,6 @@ function sealer({ ring, derive, opened, parts }: Seal, context: ProtectionContex
     const iv = parts.random(IV_BYTES);
     return chain(current.cipher.encrypt(iv, concat(current.head, iv), text), (bytes) => {
       const token = encodeBase64url(bytes);
-      // It comes back with the client's next request: no need to open what was just sealed.
       opened.add(token, text, current.key);
       return token;
     });
@@ -217,7 +216,7 @@ function unsealer({ ring, derive, opened, parts }: Seal): Protector["unprotect"]
       bytes.subarray(SEALED_AT),
     ];
     const text = yield* settled(opener.cipher.decrypt(iv, front, sealed));
-    return text === undefined ? undefined : opened.add(token, text, opener.key);
+    return text === undefined ? undefined : opened.offer(token, text, opener.key);
   }
 
   return (token) => opened.get(token) ?? run(open(token));

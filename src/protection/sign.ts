@@ -117,7 +117,6 @@ function signer(ring: KeyRing, trailerOf: TrailerOf, opened: OpenedTokens): Prot
     return chain(ring.current(), (key) =>
       chain(trailerOf(key, payload), (trailer) => {
         const token = `${payload}.${trailer}`;
-        // It comes back with the client's next request: no need to verify what was just signed.
         opened.add(token, text, key);
         return token;
       }),
@@ -135,7 +134,7 @@ function verifier(ring: KeyRing, trailerOf: TrailerOf, opened: OpenedTokens): Pr
     for (const key of yield* settled(ring.find(head.subarray(ID_AT, ALGORITHM_AT)))) {
       if (!equalText(trailer, yield* settled(trailerOf(key, payload)))) continue;
       const text = decodeBase64url(payload);
-      return text === undefined ? undefined : opened.add(token, fromUtf8(text), key);
+      return text === undefined ? undefined : opened.offer(token, fromUtf8(text), key);
     }
     return undefined;
   }

@@ -138,7 +138,7 @@ function payloadOf({ envelope, clock, read }: ByValue, opened: Unprotected | und
   if (known !== undefined) return known;
   const payload = envelope.read(opened.text, clock.now());
   if (payload === undefined) return { reason: "corrupt" };
-  read?.set(opened, payload);
+  read?.offer(opened, payload);
   return payload;
 }
 

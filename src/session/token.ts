@@ -48,7 +48,7 @@ export interface TokenCodec {
   parse(token: string): MaybePromise<ParsedToken | TokenRefusal>;
   /** What was remembered of a token, if its key is what it was (P26): a client comes with the same one again and again. */
   recall(token: string): OpenedToken | undefined;
-  /** Remembers a token that led to a session: those of many clients, but not of everyone who makes some up. */
+  /** Is told of a token that led to a session, and may remember it: those of many clients, but not of everyone who makes some up. */
   remember(token: string, opened: OpenedToken): void;
   /**
    * The id and secret of the session of a client who is known otherwise: by its certificate, say. Whatever makes the client
@@ -114,7 +114,7 @@ export function tokenCodec(options: TokenOptions): TokenCodec {
       return opened !== undefined && opened.edition === mac?.edition ? opened : undefined;
     },
 
-    remember: (token, opened) => known.set(token, remembered(opened, mac?.edition)),
+    remember: (token, opened) => known.offer(token, remembered(opened, mac?.edition)),
 
     write(id, secret) {
       const bytes = concat(decodeBase64url(id) as Secret, secret);

@@ -100,7 +100,7 @@ function* opened(text: string, protector: Protector, known: BoundedCache<string,
   const there = known.get(text);
   if (there !== undefined) return there;
   const copy = copyOf(unprotected.text);
-  if (copy !== undefined) known.set(text, copy);
+  if (copy !== undefined) known.offer(text, copy);
   return copy;
 }
 

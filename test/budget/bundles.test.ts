@@ -6,7 +6,7 @@ const GZIPPED: Readonly<Record<string, number>> = {
   // Near caches and `sticky` took 2.2 kB, `trustFor` 1.6: a definition cannot know at build time which of its options are used.
   coatcheck: 35_797,
   "coatcheck/compat/ktor": 14_146,
-  "coatcheck/compat/ktor-directory": 1_878,
+  "coatcheck/compat/ktor-directory": 2_118,
   "coatcheck/csrf": 4_766,
   "coatcheck/define": 30_862,
   "coatcheck/express": 5_251,
