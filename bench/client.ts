@@ -58,8 +58,13 @@ function kept(cookies: readonly string[]): string {
  */
 export async function lostWrites(target: Target, visitors: readonly string[], writes: number): Promise<number> {
   if (!target.subject.byValue) {
-    const counts = await Promise.all(visitors.map((cookies) => countOf(target, cookies)));
-    return counts.reduce((left, count) => left - (count - FIRST_COUNT), writes);
+    let left = writes;
+    for (let at = 0; at < visitors.length; at += AT_ONCE) {
+      const some = visitors.slice(at, at + AT_ONCE);
+      const counts = await Promise.all(some.map((cookies) => countOf(target, cookies)));
+      left = counts.reduce((rest, count) => rest - (count - FIRST_COUNT), left);
+    }
+    return left;
   }
   const written = await ask(target, "write", visitors[0]);
   return 1 - ((await countOf(target, kept(written.cookies))) - FIRST_COUNT);

@@ -20,6 +20,14 @@ export interface Load {
   /** The file with the cookies of its visitors. */
   readonly cookies: string;
   readonly seconds: number;
+  /** Where the cookies of some answers are kept. */
+  readonly keep?: Keep | undefined;
+}
+
+/** Cookies that answers set are added to a file, a line each: that of one in so many answers. */
+export interface Keep {
+  readonly file: string;
+  readonly oneIn: number;
 }
 
 /** Whether right answers have a `Set-Cookie`. With ours it is known; some others set one when nothing has changed. */
@@ -55,8 +63,9 @@ interface Answers {
   readonly sent: number;
 }
 
-async function answersTo({ subject, port, path, cookies, seconds }: Load): Promise<Answers> {
-  const answer = [`/${path}`, cookies, ANSWERS[path], setsCookie(subject, path)];
+async function answersTo({ subject, port, path, cookies, seconds, keep }: Load): Promise<Answers> {
+  const kept = keep === undefined ? [] : [keep.file, String(keep.oneIn)];
+  const answer = [`/${path}`, cookies, ANSWERS[path], setsCookie(subject, path), ...kept];
   const [command, ...args] = pinned(1, hasWrk ? wrk(port, seconds, answer) : generator(port, seconds, answer));
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   const output = Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);

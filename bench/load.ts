@@ -1,19 +1,19 @@
 /**
  * A load generator for machines without wrk, with the arguments of `wrk.lua`:
- * `load.ts <seconds> <port> <path> <file of cookies> <expected body> <cookie|none|any>`.
+ * `load.ts <seconds> <port> <path> <file of cookies> <expected body> <cookie|none|any> [<file to keep cookies in> <one in>]`.
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { Agent, get, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 
 const CONNECTIONS = 32;
 
-const [seconds = "", port = "", path = "", file = "", expected = "", sets = ""] = process.argv.slice(2);
+const [seconds = "", port = "", path = "", file = "", expected = "", sets = "", keptIn, every] = process.argv.slice(2);
 const cookies = readFileSync(file, "utf8").replace(/\n$/, "").split("\n");
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
-let [at, done, wrong] = [0, 0, 0];
+let [at, done, wrong, answers] = [0, 0, 0, 0];
 const end = performance.now() + Number(seconds) * 1000;
 
 await Promise.all(Array.from({ length: CONNECTIONS }, connection));
@@ -37,5 +37,9 @@ async function request(): Promise<boolean> {
   const body = await text(response);
   const rightBody = expected === "digits" ? /^\d+$/.test(body) : body === expected;
   const rightCookie = sets === "any" || (response.headers["set-cookie"] !== undefined) === (sets === "cookie");
-  return response.statusCode === 200 && rightBody && rightCookie;
+  const isRight = response.statusCode === 200 && rightBody && rightCookie;
+  if (isRight && keptIn !== undefined && ++answers % Number(every) === 0) {
+    appendFileSync(keptIn, `${response.headers["set-cookie"]?.[0]?.split(";", 1)[0]}\n`);
+  }
+  return isRight;
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkSignIn, checkWrite, lostWrites, seeded } from "./client.ts";
 import type { Path, Route } from "./data.ts";
-import { load } from "./load-process.ts";
+import { load, type Keep } from "./load-process.ts";
 import type { Setup } from "./options.ts";
 import type { Usage } from "./server.ts";
 import { fileNameOf, startServer, type ServerOptions, type ServerProcess } from "./server-process.ts";
@@ -65,15 +65,16 @@ export async function contest(
 async function enter(subject: Subject, setup: Setup, options: ServerOptions): Promise<Contestant> {
   const server = await startServer(subject, options);
   try {
-    const visitors = await seeded(server, visitorsOf(subject, setup));
-    if (subject.kind !== "bare" && subject.kind !== "control") await checkSignIn(server);
+    const hasSessions = subject.kind !== "bare" && subject.kind !== "control";
+    if (hasSessions) await checkSignIn(server);
     const start = join(options.site.folder, `${fileNameOf(subject)}-cookies`);
     const files = { known: `${start}-known`, unknown: `${start}-unknown` };
-    writeFileSync(files.known, `${visitors.join("\n")}\n`);
     writeFileSync(files.unknown, "\n");
-    const contestant = { server, visitors, files };
-    if (!subject.byValue && subject.kind !== "bare") await fill(contestant, setup.sessions - visitors.length);
-    return contestant;
+    const most = visitorsOf(subject, setup);
+    const spread = hasSessions && !subject.byValue && setup.sessions > most;
+    const visitors = spread ? await filled({ server, files }, setup.sessions, most) : await seeded(server, most);
+    writeFileSync(files.known, `${visitors.join("\n")}\n`);
+    return { server, visitors, files };
   } catch (error) {
     await server.end();
     throw error;
@@ -86,14 +87,16 @@ function visitorsOf({ kind, cold }: Subject, { sessions, clients }: Setup): numb
   return cold || clients === "another" ? COLD : Math.min(sessions, USUAL);
 }
 
-/** Makes sessions whose cookies nobody needs. */
-async function fill(contestant: Contestant, sessions: number): Promise<void> {
+/** Makes many sessions. Returns the cookies of some, from everywhere among them: where they are in a store matters. */
+async function filled(contestant: Omit<Contestant, "visitors">, sessions: number, visitors: number): Promise<string[]> {
   const { requests } = await contestant.server.usage();
-  let left = sessions;
-  while (left > 0) {
-    await loaded(contestant, "seed", 1);
-    left = sessions - ((await contestant.server.usage()).requests - requests);
+  const keep = { file: `${contestant.files.known}-all`, oneIn: Math.floor(sessions / visitors) };
+  for (let made = 0; made < sessions; made = (await contestant.server.usage()).requests - requests) {
+    await loaded(contestant, "seed", 1, keep);
   }
+  const cookies = readFileSync(keep.file, "utf8").trimEnd().split("\n");
+  const order = cookies.map((cookie) => ({ cookie, at: Math.random() })).toSorted((a, b) => a.at - b.at);
+  return order.slice(0, visitors).map(({ cookie }) => cookie);
 }
 
 /** In two turns: what is learned on one route helps, or hinders, on another. */
@@ -141,10 +144,15 @@ async function costOf(contestant: Contestant, route: Route, seconds: number): Pr
   return (after.cpu - before.cpu) / (after.requests - before.requests);
 }
 
-async function loaded({ server, files }: Contestant, path: Path, seconds: number): Promise<void> {
+async function loaded(
+  { server, files }: Omit<Contestant, "visitors">,
+  path: Path,
+  seconds: number,
+  keep?: Keep,
+): Promise<void> {
   const { subject, port } = server;
   const cookies = path === "sign-in" || path === "seed" ? files.unknown : files.known;
-  server.noted(path, await load({ subject, port, path, cookies, seconds }));
+  server.noted(path, await load({ subject, port, path, cookies, seconds, keep }));
 }
 
 const LOOK_MS = 10;

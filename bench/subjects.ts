@@ -117,8 +117,8 @@ export interface Subject {
 
 /** As many sessions as connections. If they all wrote to one session, conflicts would be measured. */
 export const USUAL = 32;
-/** Twice as many as are remembered of opened tokens. */
-export const COLD = 2048;
+/** Many more than are remembered of tokens. */
+export const COLD = 10_000;
 /** The known cost that shows what the method makes of costs, in microseconds. */
 export const CONTROL_MICROS = 20;
 /** The microseconds that our untouched route may cost (design §6). */

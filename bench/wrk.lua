@@ -1,6 +1,7 @@
 -- For wrk: sends the cookies of a file (one a line) in turn, and counts answers that are not right.
 -- Arguments: the path, the file, the expected body or "digits", and "cookie" if each answer must set a cookie, "none" if none
--- may, or "any". A line without anything is a visitor without a cookie.
+-- may, or "any". A line without anything is a visitor without a cookie. And, where cookies of answers are to be kept: the file
+-- they are added to, and how many answers there are for each that is kept.
 local threads = {}
 
 function setup(thread)
@@ -14,7 +15,11 @@ sent = -1
 
 function init(args)
   expected, sets = args[3], args[4]
-  wrong = 0
+  wrong, answers = 0, 0
+  if args[5] then
+    kept, every = io.open(args[5], "a"), tonumber(args[6])
+    kept:setvbuf("line")
+  end
   for line in io.lines(args[2]) do
     local headers = { ["X-Forwarded-Proto"] = "https" }
     if line ~= "" then
@@ -36,6 +41,11 @@ function response(status, headers, body)
   local set = headers["Set-Cookie"] or headers["set-cookie"]
   if status ~= 200 or not right or (sets ~= "any" and (set ~= nil) ~= (sets == "cookie")) then
     wrong = wrong + 1
+  elseif kept then
+    answers = answers + 1
+    if answers % every == 0 then
+      kept:write(set:match("^[^;]*"), "\n")
+    end
   end
 end
 
