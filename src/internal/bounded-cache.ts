@@ -16,8 +16,8 @@ export interface BoundedCache<Key, Value extends object> {
   /** Keeps a value, and forgets others when there are too many. */
   set(key: Key, value: Value): void;
   /**
-   * Keeps one in four of the values that are offered. What is used again is soon offered again and then kept; what comes once
-   * would cost more to keep, and for the garbage collector to move, than it costs to make anew.
+   * Keeps what is offered while there is room, and then one in eight. What is used again is soon offered again and then kept; what
+   * comes once would cost more to keep, and for the garbage collector to move, than it costs to make anew.
    */
   offer(key: Key, value: Value): void;
   delete(key: Key): void;
@@ -26,15 +26,14 @@ export interface BoundedCache<Key, Value extends object> {
   count(): number;
 }
 
-/** One in so many offered values is kept. */
-const KEPT_OF_OFFERED = 4;
+/** Where others have to go for it, one in so many offered values is kept. */
+const KEPT_OF_OFFERED = 8;
 
 /** A cache of at most `limit` entries; 0 keeps nothing. */
 export function boundedCache<Key, Value extends object>(limit: number): BoundedCache<Key, Value> {
   const generation = Math.ceil(limit / 2);
   let young = new Map<Key, Value>();
   let old = new Map<Key, Value>();
-  /** Counted, and not drawn: then whoever is alone is kept at once. */
   let offers = 0;
 
   function put(key: Key, value: Value): void {
@@ -55,8 +54,9 @@ export function boundedCache<Key, Value extends object>(limit: number): BoundedC
     },
     set: put,
     offer(key, value) {
-      if (offers === 0) put(key, value);
-      offers = (offers + 1) % KEPT_OF_OFFERED;
+      const hasRoom = old.size === 0;
+      if (hasRoom || offers === 0) put(key, value);
+      if (!hasRoom) offers = (offers + 1) % KEPT_OF_OFFERED;
     },
     delete(key) {
       young.delete(key);
