@@ -45,8 +45,11 @@ interface Visit {
   head: RequestHead | undefined;
 }
 
-/** A body of so many bytes that nobody wants is read nevertheless, so that the connection can be used again. */
-const READ_ANYWAY = 64 * 1024;
+/**
+ * A body of so many bytes that nobody wants is read nevertheless: who is still sending it when the connection is closed never gets to
+ * read the answer that says why.
+ */
+const READ_ANYWAY = 16 * 1024 * 1024;
 
 const UNAUTHORIZED: Answer = new Refusal(
   401,
