@@ -1,6 +1,6 @@
 /**
  * What a request that reads costs, with few and with many sessions in the store: `reads.ts <store> <a,b,…> <folder>`. All are
- * measured in turn in one process, so that whatever else the machine does hits all of them.
+ * measured in turn in one process, so that whatever else the machine does hits all of them. The time of a server of ours counts.
  *
  * @module
  */
@@ -9,6 +9,9 @@ import type { SessionStore } from "coatcheck";
 import { directoryStore } from "coatcheck/store/directory";
 import { memoryStore } from "coatcheck/store/memory";
 import { sqliteStore } from "coatcheck/store/sqlite";
+import { natsStore } from "coatcheck/store/nats";
+import { connectNats, startNats, type NatsNode } from "../../test/servers/nats.ts";
+import { processTime } from "../process-time.ts";
 import { populationIn } from "./sessions.ts";
 
 /** What was found, in microseconds of CPU time: the least of the rounds. */
@@ -23,7 +26,11 @@ export interface ReadCost {
 /** How many sessions take turns at most. The more there are, the less the caches of the processor help, as in life. */
 const MOST_VISITED = 50_000;
 const ROUNDS = 15;
-const READS = 10_000;
+const [name = "", counts = "", folder = ""] = process.argv.slice(2);
+/** A call over a network takes longer. */
+const READS = name === "nats" ? 3000 : 10_000;
+/** How many sessions are made at a time. */
+const AT_ONCE = name === "nats" ? 64 : 1;
 
 /** A store with its sessions, and what was measured so far. */
 interface Contestant {
@@ -32,16 +39,17 @@ interface Contestant {
   readonly reads: number[];
   request(turn: number): Promise<void>;
   read(turn: number): Promise<void>;
+  /** CPU time of its server so far, in microseconds. */
+  serverTime(): number;
   end(): unknown;
 }
 
-const [name = "", counts = "", folder = ""] = process.argv.slice(2);
 const contestants: Contestant[] = [];
 for (const count of counts.split(",")) contestants.push(await entered(Number(count)));
 for (let round = 0; round < ROUNDS; round++) {
-  for (const { request, read, requests, reads } of contestants) {
-    requests.push(await costOf(request, round));
-    reads.push(await costOf(read, round));
+  for (const { request, read, requests, reads, serverTime } of contestants) {
+    requests.push(await costOf(request, round, serverTime));
+    reads.push(await costOf(read, round, serverTime));
   }
 }
 const costs = contestants.map(({ sessions, requests, reads }): ReadCost => {
@@ -51,13 +59,14 @@ for (const { end } of contestants) await end();
 console.log(JSON.stringify(costs));
 
 async function entered(sessions: number): Promise<Contestant> {
-  const store = storeOf(sessions);
+  const { store, serverTime = () => 0, stop } = await placeFor(sessions);
   const population = populationIn(store);
   const every = Math.max(1, Math.floor(sessions / MOST_VISITED));
   const cookies: string[] = [];
-  for (let made = 0; made < sessions; made++) {
-    const pair = await population.make(`user-${made}`);
-    if (made % every === 0) cookies.push(pair);
+  for (let made = 0; made < sessions; made += AT_ONCE) {
+    const numbers = Array.from({ length: Math.min(AT_ONCE, sessions - made) }, (_, i) => made + i);
+    const pairs = await Promise.all(numbers.map((number) => population.make(`user-${number}`)));
+    cookies.push(...pairs.filter((_, i) => (made + i) % every === 0));
   }
   shuffle(cookies);
   const keys = cookies.map((pair) => `scale/${idOf(pair)}`);
@@ -70,16 +79,42 @@ async function entered(sessions: number): Promise<Contestant> {
       const record = store.read(keys[turn % keys.length] as string, { now: Date.now() });
       if ((await record) === undefined) throw new Error("a record was not found");
     },
-    end: () => store.close?.(),
+    serverTime,
+    async end() {
+      await store.close?.();
+      await stop?.();
+    },
   };
 }
 
-function storeOf(sessions: number): SessionStore {
+/** A store, and its server, if it has one. */
+interface Place {
+  readonly store: SessionStore;
+  readonly serverTime?: () => number;
+  stop?(): Promise<void>;
+}
+
+async function placeFor(sessions: number): Promise<Place> {
   const path = join(folder, `${name}-${sessions}`);
-  if (name === "memory") return memoryStore({ maxSessions: sessions + 1, sweepInterval: false });
-  if (name === "sqlite") return sqliteStore(`${path}.db`, { sweepInterval: false });
-  if (name === "directory") return directoryStore(path, { sweepInterval: false });
+  if (name === "memory") return { store: memoryStore({ maxSessions: sessions + 1, sweepInterval: false }) };
+  if (name === "sqlite") return { store: sqliteStore(`${path}.db`, { sweepInterval: false }) };
+  if (name === "directory") return { store: directoryStore(path, { sweepInterval: false }) };
+  if (name === "nats") return await placeInNats();
   throw new Error(`no store ${name}`);
+}
+
+async function placeInNats(): Promise<Place> {
+  const servers = await startNats();
+  const [node] = servers.nodes as readonly [NatsNode];
+  const client = await connectNats(servers);
+  return {
+    store: natsStore(await client.bucket("sessions", { replicas: 1 }), { sweepInterval: false }),
+    serverTime: processTime(node.process.pid),
+    async stop() {
+      await client.close();
+      await servers.stop();
+    },
+  };
 }
 
 /** The id in a cookie: the first 16 bytes of its token. */
@@ -89,11 +124,12 @@ function idOf(pair: string): string {
 }
 
 /** Microseconds of CPU time a turn. */
-async function costOf(work: (turn: number) => Promise<void>, round: number): Promise<number> {
+async function costOf(work: (turn: number) => Promise<void>, round: number, serverTime: () => number): Promise<number> {
+  const others = serverTime();
   const before = process.cpuUsage();
   for (let turn = 0; turn < READS; turn++) await work(round * READS + turn);
   const { user, system } = process.cpuUsage(before);
-  return (user + system) / READS;
+  return (user + system + serverTime() - others) / READS;
 }
 
 function shuffle(list: string[]): void {
