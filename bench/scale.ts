@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { programPath } from "../test/servers/require.ts";
 import { resultOf } from "./scale/child.ts";
 import type { MemoryCost } from "./scale/memory.ts";
 import type { ReadCost } from "./scale/reads.ts";
@@ -67,6 +68,10 @@ async function memory(): Promise<NonNullable<ScaleResults["memory"]>> {
 async function reads(folder: string): Promise<ReadScale[]> {
   const found: ReadScale[] = [];
   for (const [store, count] of Object.entries(MANY)) {
+    if (store === "nats" && programPath("nats-server") === undefined) {
+      console.log("nats: left out, nats-server is not installed");
+      continue;
+    }
     const counts = [...FEW, count].join(",");
     const costs = await resultOf<ReadCost[]>("reads.ts", [store, counts, emptyIn(folder, store)], [HEAP]);
     found.push({ store, costs });

@@ -1,6 +1,6 @@
 /**
  * What a request that reads costs, with few and with many sessions in the store: `reads.ts <store> <a,b,…> <folder>`. All are
- * measured in turn in one process, so that whatever else the machine does hits all of them. The time of a server of ours counts.
+ * measured in turn in one process, so that whatever else the machine does hits all of them. The time of the store's server counts, too.
  *
  * @module
  */

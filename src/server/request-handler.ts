@@ -45,11 +45,10 @@ interface Visit {
   head: RequestHead | undefined;
 }
 
-/**
- * A body of so many bytes that nobody wants is read nevertheless: who is still sending it when the connection is closed never gets to
- * read the answer that says why.
- */
-const READ_ANYWAY = 16 * 1024 * 1024;
+/** A body of so many bytes that nobody wants is read nevertheless, so that the connection can be used again. */
+const READ_ANYWAY = 64 * 1024;
+/** So many of one that is too large: who is still sending when the connection is closed never gets to read the answer. */
+const TOO_LARGE_READ_ANYWAY = 16 * 1024 * 1024;
 
 const UNAUTHORIZED: Answer = new Refusal(
   401,
@@ -195,7 +194,7 @@ class Handler {
     }
     if (res.headersSent) res.destroy();
     else {
-      if (this.#context.stopping || isBodyLeft(visit)) res.shouldKeepAlive = false;
+      if (this.#context.stopping || isBodyLeft(visit, answer)) res.shouldKeepAlive = false;
       this.#send(res, answer);
     }
     this.#done(visit);
@@ -222,8 +221,11 @@ function answerOpenly({ methods, answer }: OpenMount, { req, res }: Visit): Mayb
 }
 
 /** Whether so much of the body is to come still that it is better to close the connection. */
-function isBodyLeft({ req, head }: Visit): boolean {
-  return head !== undefined && hasBody(head) && !req.complete && !((head.contentLength ?? Infinity) <= READ_ANYWAY);
+function isBodyLeft({ req, head }: Visit, { status }: Answer): boolean {
+  if (head === undefined || !hasBody(head) || req.complete) return false;
+  // That of an application whose credential was accepted: bodies are not looked at before.
+  const most = status === 413 ? TOO_LARGE_READ_ANYWAY : READ_ANYWAY;
+  return !((head.contentLength ?? Infinity) <= most);
 }
 
 function notAllowed(methods: readonly string[]): Answer {
