@@ -74,17 +74,29 @@ export function startProcess(program: string, args: readonly string[], directory
   };
 }
 
-/** Below the range from which systems take the ports of outgoing connections, which would come in between. */
-const [FIRST_PORT, LAST_PORT] = [10_000, 31_999];
+/**
+ * Below the range from which systems take the ports of outgoing connections, which would come in between; and so low that
+ * the second ports of {@link freePorts} have the next ten thousand for themselves.
+ */
+const FIRST_PORT = 10_000;
 
-/** Ports that are free at the moment: for servers that have to be told theirs. `also`: so far above, one is needed too. */
-export async function freePorts(count: number, also = 0): Promise<readonly number[]> {
-  const found = new Set<number>();
-  while (found.size < count) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - also - FIRST_PORT + 1));
-    if ((await isFree(port)) && (also === 0 || (await isFree(port + also)))) found.add(port);
+/**
+ * Processes that run at once take theirs from different hundreds, and each takes them in turn: so nobody gets a port
+ * that another was promised and does not listen on yet, or whose server was killed and is to start again.
+ */
+const PORTS_EACH = 100;
+const firstOwn = FIRST_PORT + (process.pid % 100) * PORTS_EACH;
+let taken = 0;
+
+/** Ports that are free: for servers that have to be told theirs. `also`: so far above, one is needed too; 10 000. */
+export async function freePorts(count: number, also?: 10_000): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (let tries = 0; found.length < count; tries++) {
+    if (tries === PORTS_EACH) throw new Error(`fewer than ${count} ports are free from ${firstOwn} on`);
+    const port = firstOwn + (taken++ % PORTS_EACH);
+    if ((await isFree(port)) && (also === undefined || (await isFree(port + also)))) found.push(port);
   }
-  return [...found];
+  return found;
 }
 
 async function isFree(port: number): Promise<boolean> {
