@@ -81,7 +81,7 @@ const STARTERS: Readonly<Record<Need, (launcher: Launcher) => Promise<Backend>>>
   },
   async nats(launcher) {
     const { startNats } = await import("../test/servers/nats.ts");
-    const { nodes, stop } = await startNats("", launcher);
+    const { nodes, stop } = await startNats({ launcher });
     const url = `nats://127.0.0.1:${nodes[0]?.port}`;
     return { url, clear: () => withoutStreams(url), stop };
   },

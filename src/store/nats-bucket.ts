@@ -47,6 +47,7 @@ export interface NatsCoreConnection {
     subject: string,
     options: { readonly callback: (error: unknown, message: Delivered) => void },
   ): { unsubscribe(): void };
+  publish(subject: string, text: string): void;
 }
 
 /** What a bucket of @nats-io/kv is made of. */
@@ -81,7 +82,7 @@ interface Streams {
 }
 
 interface Consumers {
-  add(stream: string, config: object): Promise<{ readonly name: string }>;
+  add(stream: string, config: object): Promise<{ readonly name: string; readonly num_pending: number }>;
   delete(stream: string, name: string): Promise<boolean>;
 }
 

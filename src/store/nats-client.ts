@@ -7,21 +7,11 @@
  *
  * @module
  */
-import { type BucketParts, type Delivered, partsOf, type StoredMessage } from "./nats-bucket.ts";
+import { type BucketParts, partsOf, type StoredMessage } from "./nats-bucket.ts";
+import { openConsumer, type OpenConsumer, type Receiver } from "./nats-consumer.ts";
+import { type Kept, messageIn } from "./nats-message.ts";
 import { checkSettings } from "./nats-settings.ts";
 import type { StoreCall } from "./store.ts";
-
-/** A message that the stream of the bucket has. */
-export interface Kept {
-  /** Its key in the bucket. */
-  readonly name: string;
-  readonly sequence: number;
-  readonly bytes: Uint8Array;
-  /** When it was written, by the clock of the server. */
-  readonly at: number;
-  /** Whether somebody deleted the key by the means of a bucket. */
-  readonly isMarker: boolean;
-}
 
 /** What a call of the store says about waiting. */
 export type Waiting = Pick<StoreCall, "signal">;
@@ -41,7 +31,9 @@ export interface NatsConnection {
   erase(name: string, sequence: number, call: Waiting): Promise<number>;
   /** The first and the last sequence of the stream. */
   ends(call: Waiting): Promise<{ readonly first: number; readonly last: number }>;
-  /** What the feed of changes works on. */
+  /** Opens a consumer of the stream: `settings` beside what all of ours have. */
+  consume(settings: object, receiver: Receiver, call: Waiting): Promise<OpenConsumer>;
+  /** What the bucket is made of. */
   readonly parts: BucketParts;
 }
 
@@ -90,18 +82,8 @@ export function natsConnection(bucket: unknown): NatsConnection {
       const { state } = await asked(call, () => streams.info(stream));
       return { first: state.first_seq, last: state.last_seq };
     },
+    consume: (settings, receiver, call) => asked(call, () => openConsumer(parts, settings, receiver, call.signal)),
   };
-}
-
-/** What a message of the stream says, whichever way it came. */
-export function messageIn(
-  parts: BucketParts,
-  { subject, data }: Pick<Delivered, "subject" | "data">,
-  headers: Delivered["headers"],
-): Pick<Kept, "name" | "bytes" | "isMarker"> {
-  const isMarker = headers?.has("KV-Operation") === true || headers?.has("Nats-Marker-Reason") === true;
-  const name = subject.slice(parts.subjectForKey("").length);
-  return { name, bytes: isMarker ? data : decoded(parts.codec, data), isMarker };
 }
 
 /** Errors of the client that name what was asked for name keys with it, and whose sessions they are. */
@@ -114,15 +96,6 @@ function withoutNames(error: unknown): unknown {
     return nameless;
   }
   return error;
-}
-
-function decoded({ value }: BucketParts["codec"], data: Uint8Array): Uint8Array {
-  try {
-    return value.decode(data);
-  } catch {
-    // What nobody of us has written, or under a key that is gone, is found as what it is: no record of ours.
-    return data;
-  }
 }
 
 /** Does the work for those who come first, together, until it was done once; after that nothing. */

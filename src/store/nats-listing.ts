@@ -6,14 +6,12 @@
  */
 import type { NatsConnection } from "./nats-client.ts";
 import { alive, foundIn } from "./nats-record.ts";
-import { patternOf, RECORDS } from "./nats-text.ts";
+import { RECORDS, rootOf } from "./nats-text.ts";
+import { walkRecords } from "./nats-walk.ts";
 import type { ListedPage, ListedRecord, PageRequest, StoreCall } from "./store.ts";
 
 /** After so many messages a page is handed over, full or not: the caller waits no longer than a store may take. */
-const MESSAGES_A_PAGE = 250;
-
-/** So many walks go through the stream side by side to count. */
-const WALKS = 32;
+const MESSAGES_A_PAGE = 1_000;
 
 /** A page of the records whose key begins with a prefix. */
 export async function pageByPrefix(
@@ -22,37 +20,29 @@ export async function pageByPrefix(
   { cursor, limit }: PageRequest,
   call: StoreCall,
 ): Promise<ListedPage> {
-  const pattern = patternOf(RECORDS, prefix);
   const records = new Map<string, ListedRecord>();
-  let from = positionOf(cursor);
-  for (let messages = 0; messages < MESSAGES_A_PAGE && records.size < limit; messages++) {
-    const kept = await nats.next(pattern, from, call);
-    if (kept === undefined) return { records: [...records.values()] };
-    from = kept.sequence + 1;
-    const found = alive(foundIn(kept, call.now), call.now);
-    if (found?.key.startsWith(prefix) === true) records.set(found.key, { key: found.key, record: found.record });
+  let messages = 0;
+  for await (const stretch of walkRecords(nats, rootOf(RECORDS, prefix), positionOf(cursor), call)) {
+    for (const kept of stretch.records) {
+      const found = alive(foundIn(kept, call.now), call.now);
+      if (found?.key.startsWith(prefix) === true) records.set(found.key, { key: found.key, record: found.record });
+      if (records.size >= limit) return { records: [...records.values()], cursor: String(kept.sequence + 1) };
+    }
+    messages += stretch.length;
+    if (messages >= MESSAGES_A_PAGE) return { records: [...records.values()], cursor: String(stretch.end + 1) };
   }
-  return { records: [...records.values()], cursor: String(from) };
+  return { records: [...records.values()] };
 }
 
 /** How many records have a key that begins with a prefix. */
 export async function countByPrefix(nats: NatsConnection, prefix: string, call: StoreCall): Promise<number> {
-  const pattern = patternOf(RECORDS, prefix);
-  const { first, last } = await nats.ends(call);
-  const width = Math.ceil((last - first + 1) / WALKS);
   const counted = new Set<string>();
-  const walk = async (from: number, to: number): Promise<void> => {
-    for (let at = from; at < to;) {
-      const kept = await nats.next(pattern, at, call);
-      if (kept === undefined || kept.sequence >= to) return;
-      at = kept.sequence + 1;
+  for await (const { records } of walkRecords(nats, rootOf(RECORDS, prefix), 1, call)) {
+    for (const kept of records) {
       const found = alive(foundIn(kept, call.now), call.now);
       if (found?.key.startsWith(prefix) === true) counted.add(kept.name);
     }
-  };
-  const starts = Array.from({ length: WALKS }, (_, i) => first + i * width);
-  // What is written while they walk has a later sequence than all of them look at, but the last one.
-  await Promise.all(starts.map((from, i) => walk(from, i === WALKS - 1 ? Infinity : from + width)));
+  }
   return counted.size;
 }
 

@@ -10,7 +10,7 @@
  * @module
  */
 import { utf8 } from "../internal/bytes.ts";
-import type { Kept } from "./nats-client.ts";
+import type { Kept } from "./nats-message.ts";
 import { nameOf, RECORDS, textOf } from "./nats-text.ts";
 import type { StoredRecord } from "./store.ts";
 

@@ -6,8 +6,11 @@ import { describeWithServers } from "../../test/servers/require.ts";
 import { Browser, HOUR, MINUTE, type Data } from "../../test/testbed.ts";
 import { defineSession } from "../index.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
+import { listeners } from "../internal/listeners.ts";
+import { natsConnection } from "./nats-client.ts";
+import { deleteExpired } from "./nats-sweep.ts";
 import { natsStore, type NatsStore } from "./nats.ts";
-import { EXPIRED_FOR, type StoredRecord } from "./store.ts";
+import { EXPIRED_FOR, type ExpiredRecord, type StoredRecord } from "./store.ts";
 
 let made = 0;
 const START = Date.UTC(2026, 0, 1);
@@ -126,6 +129,36 @@ describeWithServers("the sweeper of natsStore", NATS_PROGRAMS, () => {
       expect(await namesIn(bucket), `what is left after message ${last}`).toEqual(["t.state"]);
       await bucket.destroy();
     }
+  }, 60_000);
+
+  test("of many that are new some are noted at a time; whoever dies meanwhile keeps nobody from the rest", async () => {
+    const { bucket, store } = await fresh();
+    const keys = Array.from({ length: 300 }, (_, i) => `user/${i}`);
+    await Promise.all(keys.map((key) => store.create(key, record(), { now: START })));
+    const told: string[] = [];
+    const expired = listeners<ExpiredRecord>();
+    expired.add(({ key }) => told.push(key));
+    let deaths = 0;
+    /** Whether there is more. It dies at its message `last`. */
+    const sweep = async (last: number, now: number): Promise<boolean> => {
+      let messages = 0;
+      const mortal = broken(bucket, () => {
+        if (++messages === last) throw new Error("dead");
+      });
+      try {
+        const { hasMore } = await deleteExpired({ nats: natsConnection(mortal), expired, call: { now } }, 1_000, 60);
+        return hasMore;
+      } catch (error) {
+        expect((error as Error).message).toBe("dead");
+        deaths++;
+        return true;
+      }
+    };
+    const over = START + 5 * MINUTE + EXPIRED_FOR + MINUTE;
+    for (let tries = 1; await sweep(tries * 12, over + tries * 45_000); tries++) expect(tries).toBeLessThan(100);
+    expect(deaths).toBeGreaterThan(3);
+    expect([...new Set(told)].toSorted()).toEqual(keys.toSorted());
+    expect(await namesIn(bucket)).toEqual(["t.state"]);
   }, 60_000);
 
   test("a session that ends late is noted roughly at first, and more exactly when that comes near: whoever dies at it loses none", async () => {
@@ -268,7 +301,7 @@ function broken(bucket: KV, before: () => void): KV {
   type Asking = Record<string, (...args: readonly unknown[]) => Promise<unknown>>;
   const { js, jsm } = bucket as unknown as {
     readonly js: Asking;
-    readonly jsm: { streams: Asking; consumers: object };
+    readonly jsm: { streams: Asking; consumers: Asking };
   };
   const through = (of: Asking, names: readonly string[]): object =>
     Object.assign(
@@ -285,6 +318,6 @@ function broken(bucket: KV, before: () => void): KV {
     );
   return Object.assign(Object.create(bucket) as KV, {
     js: through(js, ["publish"]),
-    jsm: { consumers: jsm.consumers, streams: through(jsm.streams, ["getMessage", "purge", "info"]) },
+    jsm: { consumers: through(jsm.consumers, ["add"]), streams: through(jsm.streams, ["getMessage", "purge", "info"]) },
   });
 }

@@ -12,6 +12,7 @@ import { utf8 } from "../internal/bytes.ts";
 import { systemClock } from "../internal/clock.ts";
 import type { Listeners } from "../internal/listeners.ts";
 import type { NatsConnection } from "./nats-client.ts";
+import type { Kept } from "./nats-message.ts";
 import { foundIn, recordName } from "./nats-record.ts";
 import { strike } from "./nats-subjects.ts";
 import {
@@ -27,12 +28,13 @@ import {
   stateIn,
 } from "./nats-sweep-state.ts";
 import { RECORDS } from "./nats-text.ts";
+import { walkRecords } from "./nats-walk.ts";
 import { EXPIRED_FOR, type ExpiredRecord, type StoreCall } from "./store.ts";
 
 /** How long a sweeper has it for itself, in milliseconds, from the last time that it wrote its state. */
 const LEASE = 30_000;
 
-/** So many messages are walked over, or looked at again, before the state is written. */
+/** After so many messages that were walked over the state is written; lists of notes are about as long. */
 const AT_ONCE = 250;
 
 /** A sweep: what it works on, and who is told. */
@@ -54,16 +56,24 @@ interface Held {
 /** Thrown when another one has taken over: whatever is left is theirs. */
 class LeaseLost extends Error {}
 
+/** What a sweep has done. */
+export interface Swept {
+  readonly removed: number;
+  /** Whether another one would find more to do. */
+  readonly hasMore: boolean;
+}
+
 /**
- * Tells of up to `limit` records that are over and removes them; of none while another process is at it. When it fails the lease
- * runs out by itself.
+ * Tells of up to `limit` records that are over and removes them, after it has noted all that is new, or about `most` of that.
+ * Does nothing while another process is at it. When it fails the lease runs out by itself.
  */
-export async function deleteExpired(sweep: Sweep, limit: number): Promise<number> {
+export async function deleteExpired(sweep: Sweep, limit: number, most: number = Infinity): Promise<Swept> {
   let removed = 0;
+  let hasMore = false;
   try {
     const held = await acquire(sweep);
-    if (held === undefined) return 0;
-    await walk(held);
+    if (held === undefined) return { removed, hasMore };
+    hasMore = !(await walk(held, most));
     for (const minute of dueIn(held.state.minutes, sweep.call.now)) {
       for await (const count of sweepMinute(held, minute, () => limit - removed)) removed += count;
       if (removed >= limit) break;
@@ -72,7 +82,7 @@ export async function deleteExpired(sweep: Sweep, limit: number): Promise<number
   } catch (error) {
     if (!(error instanceof LeaseLost)) throw error;
   }
-  return removed;
+  return { removed, hasMore: hasMore || removed >= limit };
 }
 
 async function acquire(sweep: Sweep): Promise<Held | undefined> {
@@ -97,24 +107,32 @@ function leaseOf({ sweep, began }: Held): number {
   return sweep.call.now + (systemClock.now() - began) + LEASE;
 }
 
-/** Notes everything that was written since the last sweep. */
-async function walk(held: Held): Promise<void> {
+/** Notes what was written since the last sweep: all of it, or about `most` messages. Returns whether it is all. */
+async function walk(held: Held, most: number): Promise<boolean> {
   const { nats, call } = held.sweep;
-  for (let more = true; more;) {
-    const notes: Dated[] = [];
-    let walked = held.state.walked;
-    while (notes.length < AT_ONCE) {
-      const kept = await nats.next(`${RECORDS}>`, walked + 1, call);
-      if (kept === undefined) break;
-      walked = kept.sequence;
-      const found = foundIn(kept, call.now);
-      const { key, record } = found;
-      const note: Note = [key, walked, ...subjectIn(record === undefined ? found : record)];
-      notes.push([record === undefined ? found.since : record.expiresAt, note]);
-    }
-    more = notes.length === AT_ONCE;
-    if (notes.length > 0) await keep(held, { walked, minutes: await noteAll(held, notes) });
+  let notes: Dated[] = [];
+  let [count, walked] = [0, held.state.walked];
+  const noted = async (): Promise<void> => {
+    const some = notes;
+    count += some.length;
+    notes = [];
+    if (some.length > 0) await keep(held, { walked, minutes: await noteAll(held, some) });
+  };
+  for await (const { records, end } of walkRecords(nats, RECORDS, walked + 1, call)) {
+    notes.push(...records.map((kept) => noteOf(kept, call.now)));
+    walked = end;
+    if (notes.length >= AT_ONCE) await noted();
+    if (count >= most) return false;
   }
+  await noted();
+  return true;
+}
+
+function noteOf(kept: Kept, now: number): Dated {
+  const found = foundIn(kept, now);
+  const { key, record } = found;
+  const note: Note = [key, kept.sequence, ...subjectIn(record === undefined ? found : record)];
+  return [record === undefined ? found.since : record.expiresAt, note];
 }
 
 function subjectIn({ subject }: { readonly subject?: string | undefined }): readonly [subject?: string] {

@@ -43,10 +43,10 @@ export function textOf(root: string, name: string): string | undefined {
   return before === undefined ? undefined : `${before}/${after}`;
 }
 
-/** A pattern for the names of all texts under `root` that begin with `prefix`, and perhaps of others. */
-export function patternOf(root: string, prefix: string): string {
+/** How the names of all texts under `root` begin that begin with `prefix`, and perhaps those of others. */
+export function rootOf(root: string, prefix: string): string {
   const at = prefix.indexOf("/");
-  return at === -1 ? `${root}>` : `${root}${part(prefix.slice(0, at))}.>`;
+  return at === -1 ? root : `${root}${part(prefix.slice(0, at))}.`;
 }
 
 function part(text: string): string {

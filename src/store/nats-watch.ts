@@ -7,11 +7,9 @@
  *
  * @module
  */
-import { encodeBase64url } from "../internal/base64url.ts";
 import { systemClock } from "../internal/clock.ts";
-import { randomBytes } from "../internal/crypto.ts";
-import type { BucketParts, Delivered } from "./nats-bucket.ts";
-import { messageIn, type NatsConnection } from "./nats-client.ts";
+import type { NatsConnection } from "./nats-client.ts";
+import type { Delivery, OpenConsumer } from "./nats-consumer.ts";
 import { foundIn } from "./nats-record.ts";
 import { RECORDS, textOf } from "./nats-text.ts";
 import type { SessionStore, WatchGaps } from "./store.ts";
@@ -21,9 +19,6 @@ const [ASK_EVERY, ANSWER_WITHIN] = [1_500, 1_500];
 
 /** Between two attempts to open a feed, in milliseconds. */
 const RETRY = 500;
-
-/** A server removes the consumer of a process that is gone after so long, in nanoseconds. */
-const GONE_AFTER = 30_000_000_000;
 
 type Listener = NonNullable<Parameters<NonNullable<SessionStore["watch"]>>[0]>;
 
@@ -47,26 +42,21 @@ async function follow(nats: NatsConnection, listener: Listener, gaps: WatchGaps,
 
 /** One consumer, from `restored` to `lost`. */
 async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, stop: AbortSignal): Promise<void> {
-  const { stream, js, jsm } = nats.parts;
+  const { parts } = nats;
   const broken = new AbortController();
   const end = (): void => broken.abort();
-  const progress = { seen: 0, count: 0 };
-  const inbox = `${js.nc.options.inboxPrefix ?? "_INBOX"}.${encodeBase64url(randomBytes(16))}`;
-  const callback = (error: unknown, message: Delivered): void => {
+  const progress = { seen: 0 };
+  const deliver = (message: Delivery): void => {
     if (broken.signal.aborted) return;
-    if (error !== null && error !== undefined) return broken.abort();
-    const { sequence, count } = placeOf(message.reply);
-    // What is not a message of the stream says that the consumer is gone.
-    if (message.subject === inbox || count !== progress.count + 1) return broken.abort();
-    Object.assign(progress, { seen: Math.max(sequence, progress.seen), count });
-    if (!tell(nats.parts, message, sequence, listener)) broken.abort();
+    progress.seen = Math.max(message.sequence, progress.seen);
+    if (!tell(message, listener)) broken.abort();
   };
-  const subscription = js.nc.subscribe(inbox, { callback });
-  const status = js.nc.status();
+  const status = parts.js.nc.status();
   stop.addEventListener("abort", end);
-  let consumer: string | undefined;
+  let consumer: OpenConsumer | undefined;
   try {
-    ({ name: consumer } = await jsm.consumers.add(stream, consumerTo(inbox, nats.parts.subjectForKey(`${RECORDS}>`))));
+    const settings = { deliver_policy: "new", filter_subject: parts.subjectForKey(`${RECORDS}>`) };
+    consumer = await nats.consume(settings, { deliver, broken: end }, { signal: stop });
     const { last } = await nats.ends({ signal: patience() });
     progress.seen = Math.max(progress.seen, last);
     void breakAtDisconnect(status, broken);
@@ -79,24 +69,8 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
     broken.abort();
     stop.removeEventListener("abort", end);
     status.stop();
-    subscription.unsubscribe();
-    // One that cannot be removed now is removed by the server, as that of a process that is gone.
-    if (consumer !== undefined) void jsm.consumers.delete(stream, consumer).catch(() => undefined);
+    consumer?.close();
   }
-}
-
-function consumerTo(inbox: string, filter: string): object {
-  return {
-    deliver_subject: inbox,
-    filter_subject: filter,
-    deliver_policy: "new",
-    ack_policy: "none",
-    replay_policy: "instant",
-    max_deliver: 1,
-    num_replicas: 1,
-    mem_storage: true,
-    inactive_threshold: GONE_AFTER,
-  };
 }
 
 /** Asks the leader until something is missing, nobody answers, or the watch ends. */
@@ -127,21 +101,12 @@ async function checked(
  * False for what cannot be told: the name is a hash, and the message does not say of what. One that nobody of us has written
  * has no record, and one of a deletion neither.
  */
-function tell(parts: BucketParts, message: Delivered, sequence: number, listener: Listener): boolean {
-  const kept = messageIn(parts, message, message.headers);
-  const { key, record, ...found } = foundIn({ ...kept, sequence, at: 0 }, 0);
-  if (key === kept.name && textOf(RECORDS, kept.name) === undefined) return false;
+function tell(message: Delivery, listener: Listener): boolean {
+  const { key, record, ...found } = foundIn(message, 0);
+  if (key === message.name && textOf(RECORDS, message.name) === undefined) return false;
   const isRecord = record !== undefined && "isOurs" in found && found.isOurs;
   listener(key, isRecord ? { version: record.version, record } : undefined);
   return true;
-}
-
-/** Where a message is: in the stream, and among those that were delivered; from the subject for its acknowledgement. */
-function placeOf(reply = ""): { readonly sequence: number; readonly count: number } {
-  const words = reply.split(".");
-  // Servers from 2.10 on may put domain and account first.
-  const at = words.length > 9 ? 7 : 5;
-  return { sequence: Number(words[at]), count: Number(words[at + 1]) };
 }
 
 /** Until the watch ends, or the connection does. */

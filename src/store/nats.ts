@@ -12,7 +12,7 @@ import type { NatsBucket } from "./nats-bucket.ts";
 import { natsConnection } from "./nats-client.ts";
 import { countByPrefix, pageByPrefix } from "./nats-listing.ts";
 import { recordsOf } from "./nats-subjects.ts";
-import { deleteExpired } from "./nats-sweep.ts";
+import { deleteExpired, type Swept } from "./nats-sweep.ts";
 import { natsVerbs } from "./nats-verbs.ts";
 import { watchRecords } from "./nats-watch.ts";
 import type { ExpiredRecord, SessionStore, StoreCall } from "./store.ts";
@@ -51,8 +51,9 @@ export function natsStore(bucket: NatsBucket, options: NatsStoreOptions = {}): N
   checkNames("natsStore", options, ["sweepInterval", "clock"]);
   const nats = natsConnection(bucket);
   const expired = listeners<ExpiredRecord>();
-  const remove = (limit: number, call: StoreCall): Promise<number> => deleteExpired({ nats, expired, call }, limit);
-  const sweeper = sweeperOf(remove, options);
+  const sweep = (limit: number, call: StoreCall, most?: number): Promise<Swept> =>
+    deleteExpired({ nats, expired, call }, limit, most);
+  const sweeper = sweeperOf(sweep, options);
   const verbs = natsVerbs(nats);
   return {
     name: "natsStore",
@@ -69,7 +70,7 @@ export function natsStore(bucket: NatsBucket, options: NatsStoreOptions = {}): N
     },
     list: (prefix, page, call) => pageByPrefix(nats, prefix, page, call),
     count: (prefix, call) => countByPrefix(nats, prefix, call),
-    deleteExpired: remove,
+    deleteExpired: async (limit, call) => (await sweep(limit, call)).removed,
     onExpired(listener) {
       sweeper.start();
       return expired.add(listener);
@@ -79,15 +80,16 @@ export function natsStore(bucket: NatsBucket, options: NatsStoreOptions = {}): N
   };
 }
 
-const SWEPT_AT_ONCE = 500;
+/** So many records are removed, and so many messages noted, before requests have their turn. */
+const [REMOVED_AT_ONCE, NOTED_AT_ONCE] = [500, 2_500];
 
 function sweeperOf(
-  remove: (limit: number, call: StoreCall) => Promise<number>,
+  sweep: (limit: number, call: StoreCall, most: number) => Promise<Swept>,
   { sweepInterval = "5m", clock = systemClock }: NatsStoreOptions,
 ): Sweeper {
   return createSweeper({
     clock,
     interval: sweepInterval,
-    slice: async () => (await remove(SWEPT_AT_ONCE, { now: clock.now() })) === SWEPT_AT_ONCE,
+    slice: async () => (await sweep(REMOVED_AT_ONCE, { now: clock.now() }, NOTED_AT_ONCE)).hasMore,
   });
 }

@@ -50,7 +50,7 @@ const inMemory: Topology<Nats> = {
 
 const small: Topology<Nats> = {
   name: "one server with little room",
-  start: async () => await prepared(await startNats("max_file_store: 24MB")),
+  start: async () => await prepared(await startNats({ limits: "max_file_store: 24MB" })),
 };
 
 /** Three servers with three replicas. */

@@ -44,10 +44,19 @@ export interface NatsClient {
 /** Values of two megabytes pass, as the kit has them. */
 const MAX_PAYLOAD = "max_payload: 8MB\n";
 
-/** One server. `limits`: lines for its JetStream. `launcher`: a command that runs the server. */
-export async function startNats(limits = "", launcher: readonly string[] = []): Promise<NatsServers> {
+/** How a server is started. */
+export interface NatsSettings {
+  /** Lines of its configuration, and of the part about JetStream. */
+  readonly lines?: string;
+  readonly limits?: string;
+  /** A command that runs the server. */
+  readonly launcher?: readonly string[];
+}
+
+/** One server. */
+export async function startNats(settings: NatsSettings = {}): Promise<NatsServers> {
   const [port = 0] = await freePorts(1);
-  const node = await startNode("n1", port, limits, "", launcher);
+  const node = await startNode("n1", port, settings);
   return { nodes: [node], replicas: 1, stop: () => node.process.stop() };
 }
 
@@ -58,8 +67,8 @@ export async function startNatsCluster(): Promise<NatsServers> {
   const routes = routePorts.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
   const nodes = await Promise.all(
     ports.map((port, i) => {
-      const cluster = `cluster { name: c, listen: "127.0.0.1:${routePorts[i]}", routes: [${routes}] }\n`;
-      return startNode(`n${i + 1}`, port, "", cluster);
+      const lines = `cluster { name: c, listen: "127.0.0.1:${routePorts[i]}", routes: [${routes}] }\n`;
+      return startNode(`n${i + 1}`, port, { lines });
     }),
   );
   await until("the cluster", () => canStore(ports));
@@ -116,21 +125,19 @@ async function canStore(ports: readonly number[]): Promise<boolean> {
 async function startNode(
   name: string,
   port: number,
-  limits: string,
-  others: string,
-  launcher: readonly string[] = [],
+  { lines = "", limits = "", launcher = [] }: NatsSettings,
 ): Promise<NatsNode> {
   const program = programPath("nats-server");
   if (program === undefined) throw new Error("nats-server is not installed");
   const directory = serverDirectory("nats");
-  const lines = [
+  const config = [
     `server_name: ${name}\n`,
     `listen: "127.0.0.1:${port}"\n`,
     `jetstream {\n  store_dir: "${directory}"\n  ${limits}\n}\n`,
     MAX_PAYLOAD,
-    others,
+    lines,
   ];
-  writeFileSync(join(directory, "server.conf"), lines.join(""));
+  writeFileSync(join(directory, "server.conf"), config.join(""));
   const start = async (): Promise<ServerProcess> => {
     const [command = "", ...args] = [...launcher, program, "-c", join(directory, "server.conf")];
     const started = startProcess(command, args, directory);
