@@ -32,7 +32,7 @@ Writes bench/results/scale.md and scale.json.
 const FEW = [1000, 8192];
 const MILLION = 1_000_000;
 /** A million files would take most of an hour to make, and their inodes. */
-const MANY = { memory: MILLION, sqlite: MILLION, directory: 100_000, nats: MILLION } as const;
+const MANY = { memory: MILLION, sqlite: MILLION, directory: MILLION, nats: MILLION } as const;
 const HEAP = "--max-old-space-size=6144";
 
 const { values } = parseArgs({

@@ -320,7 +320,10 @@ describe("data", () => {
   );
 
   test("a record that cannot be read is an event and an anonymous session, and may be replaced", async () => {
+    const deep = (open: string, close: string) => `{"v":"x","c":0,"d":${open.repeat(50_000)}1${close.repeat(50_000)}}`;
     for (const value of [
+      deep("[", "]"),
+      deep('{"a":', "}"),
       "",
       "{",
       "null",

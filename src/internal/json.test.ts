@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { copyJson, frozenJson } from "./json.ts";
+import { copyJson, deepFreeze, frozenJson, parseJson } from "./json.ts";
 
 /** Whether a value and all in it is frozen. */
 function isFrozenThrough(value: unknown): boolean {
@@ -60,5 +60,28 @@ describe("copies of data", () => {
     const circle: Record<string, unknown> = {};
     circle["again"] = { circle };
     expect(() => frozenJson(circle, "data")).toThrow(expect.objectContaining({ code: "ERR_SESSION_INVALID_DATA" }));
+  });
+});
+
+describe("JSON that somebody else has written", () => {
+  test.each([5_000, 20_000, 1_000_000])(
+    "is refused when it is nested %d deep, which no recursion could follow",
+    (depth) => {
+      for (const [open, close] of [
+        ["[", "]"],
+        ['{"a":', "}"],
+      ] as const)
+        expect(() => parseJson(`${open.repeat(depth)}1${close.repeat(depth)}`)).toThrow(SyntaxError);
+    },
+  );
+
+  test("is read when it is long and flat, whatever its texts say", () => {
+    const value = { many: Array.from({ length: 3_000 }, (_, i) => [i, { a: "[[{" }]), text: "[{".repeat(9_000) };
+    expect(parseJson(JSON.stringify(value))).toEqual(value);
+  });
+
+  test("is never deeper than what freezing it and writing it can follow", () => {
+    const value = deepFreeze(parseJson(`${"[".repeat(1_900)}1${"]".repeat(1_900)}`));
+    expect(JSON.stringify(value)).toHaveLength(3_801);
   });
 });

@@ -111,13 +111,37 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   );
 }
 
-/** `JSON.parse` without `__proto__` keys. Throws as it does. */
+/** What others have written may be nested this deep: recursion follows it, to freeze it and to write it again. */
+const DEEPEST_READ = 2_000;
+
+/** `JSON.parse` without `__proto__` keys. Throws as it does; a `SyntaxError`, too, for what is nested deeper than 2 000 levels. */
 export function parseJson(text: string): unknown {
+  if (text.length > DEEPEST_READ && mayBeTooDeep(text) && isTooDeep(text)) throw new SyntaxError("nested too deep");
   // The text may spell the key with escapes, so any backslash sends us through the slow way too.
   const suspicious = text.includes("__proto__") || text.includes("\\u");
   return suspicious
     ? JSON.parse(text, (key, value: unknown) => (key === "__proto__" ? undefined : value))
     : JSON.parse(text);
+}
+
+/** What has few brackets cannot be deep, and few have many: the search takes a hundredth of what reading does. */
+function mayBeTooDeep(text: string): boolean {
+  let count = 0;
+  for (const bracket of ["[", "{"])
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1))
+      if (++count > DEEPEST_READ) return true;
+  return false;
+}
+
+function isTooDeep(text: string): boolean {
+  const withoutTexts = text.replace(/"(?:[^"\\]|\\.)*"/g, "");
+  let depth = 0;
+  for (const character of withoutTexts) {
+    if (character === "[" || character === "{") depth++;
+    else if (character === "]" || character === "}") depth--;
+    if (depth > DEEPEST_READ) return true;
+  }
+  return false;
 }
 
 /** Freezes JSON data through and through, and returns it. */
