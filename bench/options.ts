@@ -95,11 +95,8 @@ type Usual = Pick<Options, "subjects" | "routes" | "seconds" | "warmUp" | "round
 
 const ONE: Setup = { bytes: DATA_BYTES, sessions: USUAL, clients: "again" };
 const IN_SERIES = ["memory", "sqlite", "directory", "redis", "express-session", "connect-redis"];
-/**
- * Redis, PostgreSQL and MariaDB have benches of their own, `bench/*-scale.ts`, which ask for few and for many in turn. Over NATS the
- * app's sweep walks over what was written for minutes after a million were made at once.
- */
-const FOR_MANY = ["memory", "sqlite", "memcached", "express-session"];
+/** Redis, PostgreSQL and MariaDB have benches of their own, `bench/*-scale.ts`, which ask for few and for many in turn. */
+const FOR_MANY = ["memory", "sqlite", "memcached", "nats", "express-session"];
 const ON_EXPRESS: readonly Subject[] = ["bare", ...IN_SERIES].map((kind) => subjectOf(`express/${kind}`));
 
 const USUAL_OPTIONS: Readonly<Record<(typeof FORMS)[number], Usual>> = {

@@ -61,12 +61,15 @@ before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : 
 }
 
 function preface(results: Results): string {
+  const visited =
+    results.form === "sessions"
+      ? `always another one of as many sessions as the column says, of up to ${COLD} from everywhere among them`
+      : `${USUAL} sessions in turn (with one for all, writers would meet and conflicts be measured) unless it says otherwise, ${COLD} for "always another cookie"`;
   return `${provenance(results)}
 
 CPU time of the server process and of those that it has started, user and system, in µs a request, over that of the same
 framework without sessions. All servers of a framework take turns in every round, on each route; 32 connections, ${DATA_BYTES} bytes of JSON in a session and
-${USUAL} sessions in turn (with one for all, writers would meet and conflicts be measured) unless it says otherwise, ${COLD} for "always
-another cookie". All servers are told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked.
+${visited}. All servers are told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked.
 
 *Best* is the minimum of the rounds minus that of the framework alone; *in one round* is the least and the most that a single
 round gives. Only ratios of one run count: a server that the load waits for also pays for waking it. How much that adds is

@@ -77,7 +77,7 @@ interface Streams {
   purge(stream: string, of: { readonly filter: string; readonly seq: number }): Promise<{ readonly purged: number }>;
   info(stream: string): Promise<{
     readonly config: StreamSettings;
-    readonly state: { readonly first_seq: number; readonly last_seq: number };
+    readonly state: { readonly last_seq: number; readonly messages: number; readonly bytes: number };
   }>;
 }
 

@@ -29,8 +29,8 @@ export interface NatsConnection {
   put(name: string, bytes: Uint8Array, expected: number, call: Waiting): Promise<number | undefined>;
   /** Removes what is kept under a name, if it is not newer than `sequence`. Returns how many messages that were. */
   erase(name: string, sequence: number, call: Waiting): Promise<number>;
-  /** The first and the last sequence of the stream. */
-  ends(call: Waiting): Promise<{ readonly first: number; readonly last: number }>;
+  /** The last sequence of the stream, and how large a message is, in bytes: all of them together, by their number. */
+  extent(call: Waiting): Promise<{ readonly last: number; readonly size: number }>;
   /** Opens a consumer of the stream: `settings` beside what all of ours have. */
   consume(settings: object, receiver: Receiver, call: Waiting): Promise<OpenConsumer>;
   /** What the bucket is made of. */
@@ -78,9 +78,9 @@ export function natsConnection(bucket: unknown): NatsConnection {
       const of = { filter: parts.subjectForKey(name), seq: sequence + 1 };
       return (await asked(call, () => streams.purge(stream, of))).purged;
     },
-    async ends(call) {
+    async extent(call) {
       const { state } = await asked(call, () => streams.info(stream));
-      return { first: state.first_seq, last: state.last_seq };
+      return { last: state.last_seq, size: state.bytes / Math.max(1, state.messages) };
     },
     consume: (settings, receiver, call) => asked(call, () => openConsumer(parts, settings, receiver, call.signal)),
   };

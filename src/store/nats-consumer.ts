@@ -34,8 +34,8 @@ export interface OpenConsumer {
 }
 
 /**
- * Opens a consumer of the bucket's stream: `settings` beside what all of ours have. Rejects when there can be none; when
- * `signal` says so meanwhile it is closed again.
+ * Opens a consumer of the bucket's stream: `settings` beside what all of ours have. Rejects when there can be none. It is closed
+ * with `signal`, and by whoever has it: also when nobody waits for it any more when it is there.
  */
 export async function openConsumer(
   parts: BucketParts,
@@ -58,12 +58,18 @@ export async function openConsumer(
     receiver.deliver({ ...messageIn(parts, message, message.headers), ...place, reply: message.reply ?? "" });
   };
   const subscription = js.nc.subscribe(inbox, { callback });
-  const end = (): void => {
+  let name: string | undefined;
+  const close = (): void => {
     isOpen = false;
     subscription.unsubscribe();
+    signal?.removeEventListener("abort", close);
+    // One that cannot be removed now is removed by the server, as that of a process that is gone.
+    if (name !== undefined) void jsm.consumers.delete(stream, name).catch(() => undefined);
+    name = undefined;
   };
+  signal?.addEventListener("abort", close);
   try {
-    const { name, num_pending: pending } = await jsm.consumers.add(stream, {
+    const info = await jsm.consumers.add(stream, {
       ack_policy: "none",
       replay_policy: "instant",
       max_deliver: 1,
@@ -73,15 +79,11 @@ export async function openConsumer(
       deliver_subject: inbox,
       ...settings,
     });
-    const close = (): void => {
-      end();
-      // One that cannot be removed now is removed by the server, as that of a process that is gone.
-      void jsm.consumers.delete(stream, name).catch(() => undefined);
-    };
+    ({ name } = info);
     if (signal?.aborted === true) close();
-    return { pending, close };
+    return { pending: info.num_pending, close };
   } catch (error) {
-    end();
+    close();
     throw error;
   }
 }

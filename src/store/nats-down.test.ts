@@ -108,6 +108,31 @@ describeWithServers("a definition over natsStore, when NATS is away", NATS_PROGR
     expect((await count(shop))?.visits).toBeGreaterThan(4);
   }, 60_000);
 
+  test.concurrent.for(["kill", "pause"] as const)(
+    "one of three that does not lead is gone (%s): sessions are counted and listed all the same",
+    { timeout: 60_000 },
+    async (how, context) => {
+      const servers = await startNatsCluster();
+      context.onTestFinished(() => servers.stop());
+      const first = await connectNats(servers);
+      context.onTestFinished(() => first.close());
+      const bucket = await first.bucket("sessions");
+      await Promise.all(Array.from({ length: 200 }, (_, i) => bucket.put(`r.user.${i}`, "{}")));
+      const leader = await leaderOf(servers, first, "sessions");
+      const client = await connectNats({ nodes: [leader], replicas: 3 });
+      context.onTestFinished(() => client.close());
+      const store = natsStore(await client.open("sessions"), { sweepInterval: false });
+      const other = servers.nodes.find((node) => node !== leader);
+      if (how === "kill") await other!.process.kill();
+      else await stopped(other!.process);
+      // A server may choose the one that is gone, or not: each time anew.
+      for (let i = 0; i < 6; i++) {
+        expect(await store.count("user/", { now: 0 })).toBe(200);
+        expect((await store.list("user/", { limit: 500 }, { now: 0 })).records).toHaveLength(200);
+      }
+    },
+  );
+
   test.concurrent("most of a cluster is killed: an error within the timeout, no session is lost, and then it goes on", async (context) => {
     const shop = await opened(context, startNatsCluster, ({ nodes }) => nodes.slice(0, 1));
     for (let i = 0; i < 5; i++) await count(shop);

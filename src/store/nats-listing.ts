@@ -24,8 +24,11 @@ export async function pageByPrefix(
   let messages = 0;
   for await (const stretch of walkRecords(nats, rootOf(RECORDS, prefix), positionOf(cursor), call)) {
     for (const kept of stretch.records) {
-      const found = alive(foundIn(kept, call.now), call.now);
-      if (found?.key.startsWith(prefix) === true) records.set(found.key, { key: found.key, record: found.record });
+      const any = foundIn(kept, call.now);
+      const { key } = any;
+      const found = alive(any, call.now);
+      if (found === undefined) records.delete(key);
+      else if (key.startsWith(prefix)) records.set(key, { key, record: found.record });
       if (records.size >= limit) return { records: [...records.values()], cursor: String(kept.sequence + 1) };
     }
     messages += stretch.length;
@@ -40,7 +43,8 @@ export async function countByPrefix(nats: NatsConnection, prefix: string, call: 
   for await (const { records } of walkRecords(nats, rootOf(RECORDS, prefix), 1, call)) {
     for (const kept of records) {
       const found = alive(foundIn(kept, call.now), call.now);
-      if (found?.key.startsWith(prefix) === true) counted.add(kept.name);
+      if (found === undefined) counted.delete(kept.name);
+      else if (found.key.startsWith(prefix)) counted.add(kept.name);
     }
   }
   return counted.size;

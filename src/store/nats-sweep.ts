@@ -114,17 +114,18 @@ async function walk(held: Held, most: number): Promise<boolean> {
   let [count, walked] = [0, held.state.walked];
   const noted = async (): Promise<void> => {
     const some = notes;
-    count += some.length;
     notes = [];
-    if (some.length > 0) await keep(held, { walked, minutes: await noteAll(held, some) });
+    await keep(held, { walked, minutes: await noteAll(held, some) });
   };
-  for await (const { records, end } of walkRecords(nats, RECORDS, walked + 1, call)) {
+  for await (const { records, length, end } of walkRecords(nats, RECORDS, walked + 1, call)) {
     notes.push(...records.map((kept) => noteOf(kept, call.now)));
+    count += length;
     walked = end;
-    if (notes.length >= AT_ONCE) await noted();
-    if (count >= most) return false;
+    const isEnough = count >= most;
+    if (notes.length >= AT_ONCE || isEnough) await noted();
+    if (isEnough) return false;
   }
-  await noted();
+  if (notes.length > 0) await noted();
   return true;
 }
 

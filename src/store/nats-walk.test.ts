@@ -1,6 +1,6 @@
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import type { KV } from "@nats-io/kv";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { connectNats, NATS_PROGRAMS, startNats, type NatsClient, type NatsServers } from "../../test/servers/nats.ts";
 import { monitorNats } from "../../test/servers/nats-monitor.ts";
 import { describeWithServers } from "../../test/servers/require.ts";
@@ -26,9 +26,9 @@ async function* walked(nats: NatsConnection, signal?: AbortSignal): AsyncGenerat
   }
 }
 
-async function allWalked(nats: NatsConnection): Promise<readonly string[]> {
+async function allWalked(nats: NatsConnection, signal?: AbortSignal): Promise<readonly string[]> {
   const all: string[] = [];
-  for await (const some of walked(nats)) all.push(...some);
+  for await (const some of walked(nats, signal)) all.push(...some);
   return all;
 }
 
@@ -117,6 +117,66 @@ describeWithServers("a walk through a bucket", NATS_PROGRAMS, () => {
     expect(stretches).toBe(3);
     await leavesNothing(all);
   });
+
+  test("asks the leader alone where the account allows no such consumer", async ({ onTestFinished }) => {
+    const limited = await startNats({ limits: "limits { max_ack_pending: 100 }" });
+    onTestFinished(() => limited.stop());
+    const other = await connectNats(limited);
+    onTestFinished(() => other.close());
+    const bucket = await other.bucket("limited");
+    await Promise.all(names(300).map((name) => bucket.put(name, "{}")));
+    expect(new Set(await allWalked(natsConnection(bucket)))).toEqual(new Set(names(300)));
+  });
+
+  test("over few among many others does not have those delivered", async () => {
+    const all = await filled(3_000);
+    await Promise.all(names(60).map((name) => all.bucket.put(name.replace("user", "admin"), "{}")));
+    await Promise.all(names(2_000).map((name) => all.bucket.put(name, "{}")));
+    let [found, passed] = [0, 0];
+    for await (const { records, length } of walkRecords(all.nats, "r.admin.", 1, {})) {
+      found += records.length;
+      passed += length;
+    }
+    expect(found).toBe(60);
+    expect(passed).toBeLessThan(1_500);
+  });
+
+  test("over large values is not so far ahead that the server would cut the connection", async () => {
+    const { nats, bucket } = await filled(0);
+    const value = new Uint8Array(2_000_000);
+    for (const name of names(60)) await bucket.put(name, value);
+    const stretches: number[] = [];
+    for await (const { length } of walkRecords(nats, RECORDS, 1, {})) stretches.push(length);
+    expect(stretches.reduce((a, b) => a + b)).toBe(60);
+    expect(Math.max(...stretches.slice(1))).toBeLessThanOrEqual(2);
+  });
+
+  test.each([0, 1, 2, 3])(
+    "that is given up while its consumer opens leaves none (%d microtasks later)",
+    async (hops) => {
+      const all = await filled(100);
+      const { consumers } = all.nats.parts.jsm;
+      const walk = new AbortController();
+      const opened = vi.fn();
+      const later: typeof consumers.add = async (...args) => {
+        const adding = consumers.add(...args);
+        void adding.then(async () => {
+          opened();
+          for (let hop = 0; hop < hops; hop++) await Promise.resolve();
+          walk.abort();
+        });
+        return await adding;
+      };
+      const jsm = { ...all.nats.parts.jsm, streams: all.nats.parts.jsm.streams };
+      const patched = Object.assign(Object.create(all.bucket) as KV, {
+        jsm: { ...jsm, consumers: Object.assign(Object.create(consumers) as object, { add: later }) },
+      });
+      const walking = allWalked(natsConnection(patched), walk.signal);
+      await expect(walking).rejects.toThrow("aborted");
+      expect(opened).toHaveBeenCalledOnce();
+      await leavesNothing(all);
+    },
+  );
 
   test("ends with its signal, wherever it is", async () => {
     const all = await filled();

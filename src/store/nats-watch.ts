@@ -57,7 +57,7 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
   try {
     const settings = { deliver_policy: "new", filter_subject: parts.subjectForKey(`${RECORDS}>`) };
     consumer = await nats.consume(settings, { deliver, broken: end }, { signal: stop });
-    const { last } = await nats.ends({ signal: patience() });
+    const { last } = await nats.extent({ signal: patience() });
     progress.seen = Math.max(progress.seen, last);
     void breakAtDisconnect(status, broken);
     if (!stop.aborted) {
