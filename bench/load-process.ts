@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { awake } from "./awake.ts";
 import { ANSWERS, type Path } from "./data.ts";
 import { hasWrk, pinned, type Command } from "./machine.ts";
 import type { Subject } from "./subjects.ts";
@@ -67,7 +68,7 @@ async function answersTo({ subject, port, path, cookies, seconds, keep }: Load):
   const kept = keep === undefined ? [] : [keep.file, String(keep.oneIn)];
   const answer = [`/${path}`, cookies, ANSWERS[path], setsCookie(subject, path), ...kept];
   const [command, ...args] = pinned(1, hasWrk ? wrk(port, seconds, answer) : generator(port, seconds, answer));
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...awake() } });
   const output = Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
   // wrk takes whole seconds only, so it is interrupted when the time is over.
   if (hasWrk) await Promise.race([sleep(seconds * 1000), output]).then(() => child.kill("SIGINT"));
@@ -101,4 +102,10 @@ function wrk(port: number, seconds: number, answer: string[]): Command {
 
 function generator(port: number, seconds: number, answer: string[]): Command {
   return [process.execPath, join(import.meta.dirname, "load.ts"), String(seconds), String(port), ...answer];
+}
+
+/** What makes the load, for whoever reads the results. */
+export function generatorName(): string {
+  if (!hasWrk) return "a client of our own";
+  return awake()["LD_PRELOAD"] === undefined ? "wrk" : "wrk, which is kept awake";
 }

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { startBackends, type Backends } from "./backends.ts";
 import { COMPARISONS } from "./comparisons.ts";
 import { flameOf, sharesOf, type CpuProfile, type Frame } from "./flame.ts";
-import { hasWrk, machine, pinning } from "./machine.ts";
+import { generatorName } from "./load-process.ts";
+import { machine, pinning } from "./machine.ts";
 import { needsOf, serverVersions } from "./needs.ts";
 import { HELP, possible, wishOf, type Options, type Setup } from "./options.ts";
 import { programOf } from "./programs.ts";
@@ -57,7 +58,7 @@ async function resultsOf(wanted: Options, folder: string, { urls, clear }: Backe
     warmUp: wanted.warmUp,
     rounds: wanted.rounds,
     processes: wanted.processes,
-    generator: hasWrk ? "wrk" : "a client of our own",
+    generator: generatorName(),
     machine: machine(versionsOf(measurable(wanted))),
     busy: { before, after: minute() },
     leftOut: [...new Set(wanted.setups.flatMap((setup) => possible(wanted.subjects, setup).leftOut))],

@@ -3,9 +3,10 @@ import { type } from "arktype";
 import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { Browser, COOKIE, eventsOf, KEY, setup } from "../test/testbed.ts";
+import { Browser, COOKIE, eventsOf, KEY, setup, type Data } from "../test/testbed.ts";
 import { cookie, defineSession, keyRing, seal, type SessionOptions } from "./index.ts";
 import { memoryStore } from "./store/memory.ts";
+import { sqliteStore } from "./store/sqlite.ts";
 import { fakeClock } from "./testing/fake-clock.ts";
 
 const define = (options: Record<string, unknown>): unknown =>
@@ -318,6 +319,27 @@ describe("data", () => {
       expect(({} as { admin?: boolean }).admin).toBeUndefined();
     },
   );
+
+  test("what a small record says is not read again until somebody has written, whichever store hands out its text", async () => {
+    for (const [padding, isRemembered] of [
+      [10, true],
+      [2_000, false],
+    ] as const) {
+      const clock = fakeClock();
+      const store = sqliteStore(":memory:", { clock });
+      const [here, elsewhere] = [1, 2].map(() => defineSession<Data>({ name: "user", store, clock }));
+      const browser = new Browser(here!);
+      await browser.visit(here!, (session) => session.set({ visits: 1, text: "x".repeat(padding) } as Data));
+      const look = () => browser.visit(here!, ({ data }) => data);
+      // The first one tells which token it is.
+      const [, first, second] = [await look(), await look(), await look()];
+      expect(second === first).toBe(isRemembered);
+      await browser.visit(elsewhere!, (session) => session.patch({ visits: 2 }));
+      expect((await look())?.visits).toBe(2);
+      expect(first?.visits).toBe(1);
+      expect(Object.isFrozen(first)).toBe(true);
+    }
+  });
 
   test("a record that cannot be read is an event and an anonymous session, and may be replaced", async () => {
     const deep = (open: string, close: string) => `{"v":"x","c":0,"d":${open.repeat(50_000)}1${close.repeat(50_000)}}`;

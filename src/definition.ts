@@ -13,7 +13,7 @@ import { SerialQueue } from "./internal/serial-queue.ts";
 import { keyRing, type KeyInput } from "./protection/key-ring.ts";
 import type { Protection, Protector } from "./protection/protection.ts";
 import { tokenMac } from "./protection/token-mac.ts";
-import { prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
+import { longestRemembered, prefixOf, type ById, type Concurrency, type OnReplay } from "./session/by-id.ts";
 import { withCopies } from "./session/by-id-copies.ts";
 import { readTokens, trackByValue } from "./session/by-value.ts";
 import { WHOLE } from "./session/envelope.ts";
@@ -320,7 +320,7 @@ function byIdParts(
     concurrency,
     onReplay,
     timeout,
-    remembers: (store.returnsSame === true || trust !== undefined) && options.schema === undefined,
+    remembers: options.schema === undefined ? longestRemembered(store.returnsSame === true || trust !== undefined) : 0,
     versions: versionsOf(store, trust, common.transports),
   };
   const tracker = trust === undefined ? trackById(byId) : withCopies(trackById(byId), byId, trustedCopies(trust));

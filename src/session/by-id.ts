@@ -43,10 +43,10 @@ export interface ById {
   /** How long a commit goes on trying, in milliseconds. */
   readonly timeout: number;
   /**
-   * Whether the store hands out the same object again, so that what was read of it is remembered. Not where there is a schema:
-   * some change what they are given to check.
+   * How long the text of a record may be, in characters, for what it says to be remembered. 0 where there is a schema: some
+   * change what they are given to check.
    */
-  readonly remembers: boolean;
+  readonly remembers: number;
   /**
    * Where a client is told which version it has written, so that no other will do when it is read from a copy; undefined
    * where reads are never from copies, or no place is to be had.
@@ -115,25 +115,28 @@ export function toStored(byId: ById, record: SessionRecord, version: string, now
 
 /** The record in what a store keeps; undefined when it cannot be read. */
 export function fromStored(byId: ById, stored: StoredRecord, memo?: RecordMemo): SessionRecord | undefined {
-  if (memo?.stored === stored) return memo.record;
   const { subject, value } = stored;
+  const known = memo?.stored;
+  if (known === stored || (known?.value === value && known.subject === subject)) return memo?.record;
   if (subject !== undefined && !subject.startsWith(byId.prefix)) return undefined;
   const record = readRecord(value, subject?.slice(byId.prefix.length));
   if (record !== undefined) memorise(byId, memo, stored, record);
   return record;
 }
 
-/** Of large sessions those of many clients would fill the memory. */
-const LONGEST_REMEMBERED = 4_096;
+/** See `ById.remembers`. Where texts are there anyway, as in a store in memory, remembering them takes no room. */
+export function longestRemembered(isThereAnyway: boolean): number {
+  return isThereAnyway ? 4_096 : 1_024;
+}
 
-/** Remembers what a record says. */
+/** Remembers what a record says, if it is not too long: many large ones would fill the memory. */
 export function memorise(
   { remembers }: ById,
   memo: RecordMemo | undefined,
   stored: StoredRecord,
   record: SessionRecord,
 ): void {
-  if (memo === undefined || !remembers || stored.value.length > LONGEST_REMEMBERED) return;
+  if (memo === undefined || stored.value.length > remembers) return;
   memo.stored = stored;
   memo.record = record;
 }

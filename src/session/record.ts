@@ -42,8 +42,8 @@ export interface SessionRecord {
 }
 
 /**
- * What was last read of a session by one token: a store in memory hands out the same object until it is replaced. With the
- * token and not in a `WeakMap`, which costs the garbage collector more than reading a record anew.
+ * What was last read of a session by one token: until somebody writes, a store hands out the same text again. With the token
+ * and not in a `WeakMap`, which costs the garbage collector more than reading a record anew.
  */
 export interface RecordMemo {
   stored: StoredRecord | undefined;

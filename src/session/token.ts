@@ -71,7 +71,7 @@ export interface TokenOptions {
   readonly generateId: (() => Uint8Array) | undefined;
 }
 
-/** How many tokens are remembered: half a kilobyte each, and what was read of a record of up to 4 kB where the store is in memory. */
+/** How many tokens are remembered: half a kilobyte each, and what was read of a small record (see `ById.remembers`). */
 const MOST_REMEMBERED = 4096;
 
 interface Remembered extends OpenedToken {

@@ -126,8 +126,8 @@ export interface SessionStore {
   readonly cachedFor?: number;
 
   /**
-   * Whether `read` hands out the very object that was stored, again and again until it is replaced. Then what was made of it
-   * is remembered. Default false.
+   * Whether `read` hands out the very object that was stored, again and again until it is replaced. Then what records say is
+   * remembered up to 4 kB each, and not 1 kB: their text takes no room of its own. Default false.
    */
   readonly returnsSame?: boolean;
 

@@ -28,28 +28,28 @@ export const BUDGETS: Readonly<Record<Kind, Readonly<Record<Adapter, Costs>>>> =
   sqlite: {
     node: {
       untouched: cost(0, 0, 0, 1, 1063),
-      read: cost(1, 1, 14, 1, 8335),
-      write: cost(2, 2, 14, 1, 14417),
+      read: cost(1, 1, 14, 1, 7199),
+      write: cost(2, 2, 14, 1, 13499),
       "sign-in": cost(2, 2, 153, 1, 25101),
     },
     fetch: {
       untouched: cost(0, 0, 0, 2, 1718),
-      read: cost(1, 1, 14, 2, 10841),
-      write: cost(2, 2, 14, 2, 16965),
+      read: cost(1, 1, 14, 2, 9699),
+      write: cost(2, 2, 14, 2, 16041),
       "sign-in": cost(2, 2, 153, 2, 27737),
     },
   },
   later: {
     node: {
       untouched: cost(0, 0, 0, 1, 1059),
-      read: cost(1, 0, 14, 8, 9814),
-      write: cost(2, 0, 14, 22, 22929),
+      read: cost(1, 0, 14, 8, 8661),
+      write: cost(2, 0, 14, 22, 21975),
       "sign-in": cost(2, 0, 153, 23, 33842),
     },
     fetch: {
       untouched: cost(0, 0, 0, 2, 1718),
-      read: cost(1, 0, 14, 9, 12322),
-      write: cost(2, 0, 14, 26, 21603),
+      read: cost(1, 0, 14, 9, 11177),
+      write: cost(2, 0, 14, 26, 20651),
       "sign-in": cost(2, 0, 153, 27, 32612),
     },
   },
