@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { awake } from "./awake.ts";
 import { ANSWERS, type Path } from "./data.ts";
 import { hasWrk, pinned, type Command } from "./machine.ts";
+import { AWAKE } from "./results.ts";
 import type { Subject } from "./subjects.ts";
 
 /** What is done to a server. */
@@ -107,5 +108,5 @@ function generator(port: number, seconds: number, answer: string[]): Command {
 /** What makes the load, for whoever reads the results. */
 export function generatorName(): string {
   if (!hasWrk) return "a client of our own";
-  return awake()["LD_PRELOAD"] === undefined ? "wrk" : "wrk, which is kept awake";
+  return awake()["LD_PRELOAD"] === undefined ? "wrk" : AWAKE;
 }

@@ -48,7 +48,7 @@ export const HELP: string = `npm run bench -- [options]
 
 Measures the CPU time of a request over that of the framework alone: ours beside others, each on its own framework.
 
-  (nothing)              every subject on every route: about 20 minutes
+  (nothing)              every subject on every route: about 30 minutes
   --quick                the subjects on Node that have a target, three routes, two short rounds: 2 minutes
   --series size          sessions of 0.1, 1, 10 and 100 kB on Express: about 6 minutes
   --series sessions      1, 1 000 and 1 000 000 sessions on Express, always another: about 15 minutes, and 4 GB of memory
@@ -100,7 +100,7 @@ const FOR_MANY = ["memory", "sqlite", "memcached", "nats", "express-session"];
 const ON_EXPRESS: readonly Subject[] = ["bare", ...IN_SERIES].map((kind) => subjectOf(`express/${kind}`));
 
 const USUAL_OPTIONS: Readonly<Record<(typeof FORMS)[number], Usual>> = {
-  full: { subjects: SUBJECTS, routes: ROUTES, seconds: 0.5, warmUp: 2, rounds: 5, processes: 1, setups: [ONE] },
+  full: { subjects: SUBJECTS, routes: ROUTES, seconds: 0.35, warmUp: 2, rounds: 4, processes: 2, setups: [ONE] },
   quick: {
     subjects: SUBJECTS.filter(({ quick }) => quick),
     routes: ["untouched", "read", "write"],

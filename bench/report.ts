@@ -7,7 +7,7 @@ import { DATA_BYTES, ROUTES, type Route } from "./data.ts";
 import { OWNER_NAMES } from "./flame-plot.ts";
 import { OWNERS } from "./flame.ts";
 import { fraction, mark, micros, range, setupTitle, signed, titleOf } from "./figures.ts";
-import type { Measured, Profiled, Results } from "./results.ts";
+import { AWAKE, type Measured, type Profiled, type Results } from "./results.ts";
 import type { Ratio, Row } from "./statistics.ts";
 import { COLD, CONTROL_MICROS, UNTOUCHED_TARGET, USUAL } from "./subjects.ts";
 import type { Traffic } from "./traffic.ts";
@@ -60,6 +60,11 @@ export function provenance({
 before and ${busy.after.toFixed(1)} after; ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s with ${started}every server${warmUp === undefined ? "" : `, after ${warmUp} s of warm-up on each route`}; load by ${generator}. Node ${node}, ${versions.join(", ")}.`;
 }
 
+const STAYS_AWAKE =
+  "wrk does not sleep between answers, else a server would pay for waking it (`bench/awake.c`). How exact that makes it is seen in the table of reads, where a server without sessions is busy for";
+const FALLS_ASLEEP =
+  "A server that the load waits for also pays for waking it. How much that adds is seen in the table of reads, where a server without sessions is busy for";
+
 function preface(results: Results): string {
   const visited =
     results.form === "sessions"
@@ -72,9 +77,8 @@ framework without sessions. All servers of a framework take turns in every round
 ${visited}. All servers are told by \`X-Forwarded-Proto\` that TLS ends before them. Every answer was checked.
 
 *Best* is the minimum of the rounds minus that of the framework alone; *in one round* is the least and the most that a single
-round gives. Only ratios of one run count: a server that the load waits for also pays for waking it. How much that adds is
-seen in the table of reads, where a server without sessions is busy for ${CONTROL_MICROS} µs. Where theirs is in another language, ours is
-on Express, and each is taken over its own framework.`;
+round gives. Only ratios of one run count. ${results.generator === AWAKE ? STAYS_AWAKE : FALLS_ASLEEP} ${CONTROL_MICROS} µs.
+Where theirs is in another language, ours is on Express, and each is taken over its own framework.`;
 }
 
 /** The routes of rows, in their order. */

@@ -15,6 +15,9 @@ import type { Traffic } from "./traffic.ts";
 /** Where the files of results are. */
 export const RESULTS: string = join(import.meta.dirname, "results");
 
+/** What is said of the load where wrk is kept awake. */
+export const AWAKE = "wrk, which is kept awake";
+
 /** Everything that a run found. */
 export interface Results {
   readonly date: string;

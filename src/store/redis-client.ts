@@ -53,6 +53,8 @@ export function redisConnection(client: unknown): RedisConnection {
 
 interface NodeRedisOptions {
   readonly abortSignal?: AbortSignal;
+  /** In milliseconds; 0 for none. */
+  readonly timeout?: number;
   readonly typeMapping: object;
 }
 
@@ -75,10 +77,13 @@ interface NodeRedisCluster {
   getNodeClientForKey?(key: string): NodeRedis | Promise<NodeRedis>;
 }
 
-/** Replies are texts, whatever the app has its own mapped to. */
+/**
+ * Replies are texts, whatever the app has its own mapped to. What the caller gives up needs no timer of the client's besides,
+ * which costs more than the command.
+ */
 function optionsFor(call: Aborting | undefined): NodeRedisOptions {
   const signal = call?.signal;
-  return signal === undefined ? { typeMapping: {} } : { typeMapping: {}, abortSignal: signal };
+  return signal === undefined ? { typeMapping: {} } : { typeMapping: {}, abortSignal: signal, timeout: 0 };
 }
 
 function nodeRedis(client: unknown): RedisConnection {

@@ -57,7 +57,9 @@ describe("the examples", () => {
 
 /** Blocks in a language that nobody checks, and fences that are indented, longer or never closed. */
 function fencesBeside(file: string, markdown: string): readonly string[] {
-  const known = ["ts", "sh", "conf", "kotlin", "python", "go", "java"].flatMap((info) => blocksIn(file, markdown, info));
+  const known = ["ts", "sh", "conf", "kotlin", "python", "go", "java"].flatMap((info) =>
+    blocksIn(file, markdown, info),
+  );
   const lines = markdown.split("\n").map((line, index) => ({ line, at: index + 1 }));
   const fences = lines.filter(({ line }) => /^[\s>]*(?:```|~~~)/.test(line));
   const expected = new Set(known.flatMap(({ line, code }) => [line - 1, line + code.split("\n").length - 1]));
