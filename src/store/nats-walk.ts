@@ -21,7 +21,7 @@ const OPEN_WITHIN = 1_000;
 
 /**
  * A consumer is up to so many messages ahead, and bytes if they are as large as others: servers cut a connection off on which
- * 64 MB wait.
+ * 64 MB wait. Nor are more bytes asked for one by one before they are handed on.
  */
 const [AHEAD, BYTES_AHEAD] = [128, 4_000_000];
 
@@ -53,14 +53,15 @@ export async function* walkRecords(
   let at = from;
   for (let most = FEW; ;) {
     const few: Kept[] = [];
-    while (few.length < most) {
-      const kept = await nats.next(`${root}>`, at, call);
-      if (kept === undefined) break;
-      few.push(kept);
-      at = kept.sequence + 1;
+    let next: Kept | undefined;
+    for (let bytes = 0; few.length < most && bytes < BYTES_AHEAD; bytes += next.bytes.length) {
+      next = await nats.next(`${root}>`, at, call);
+      if (next === undefined) break;
+      few.push(next);
+      at = next.sequence + 1;
     }
     if (few.length > 0) yield { records: few, length: few.length, end: at - 1 };
-    if (few.length < most) return;
+    if (next === undefined) return;
     let [delivered, matching] = [0, 0];
     for await (const many of deliveries(nats, at, call)) {
       const records = many.filter(({ name }) => name.startsWith(root));
