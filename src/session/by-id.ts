@@ -126,7 +126,7 @@ export function fromStored(byId: ById, stored: StoredRecord, memo?: RecordMemo):
 
 /** See `ById.remembers`. Where texts are there anyway, as in a store in memory, remembering them takes no room. */
 export function longestRemembered(isThereAnyway: boolean): number {
-  return isThereAnyway ? 4_096 : 1_024;
+  return isThereAnyway ? 2_048 : 1_024;
 }
 
 /** Remembers what a record says, if it is not too long: many large ones would fill the memory. */

@@ -71,8 +71,11 @@ export interface TokenOptions {
   readonly generateId: (() => Uint8Array) | undefined;
 }
 
-/** How many tokens are remembered: half a kilobyte each, and what was read of a small record (see `ById.remembers`). */
-const MOST_REMEMBERED = 4096;
+/**
+ * How many tokens are remembered, with what was read of a small record (see `ById.remembers`): 12 MB in all where sessions have
+ * 100 bytes of data.
+ */
+const MOST_REMEMBERED = 16_384;
 
 interface Remembered extends OpenedToken {
   readonly edition: object | undefined;

@@ -127,7 +127,7 @@ export interface SessionStore {
 
   /**
    * Whether `read` hands out the very object that was stored, again and again until it is replaced. Then what records say is
-   * remembered up to 4 kB each, and not 1 kB: their text takes no room of its own. Default false.
+   * remembered up to 2 kB each, and not 1 kB: their text takes no room of its own. Default false.
    */
   readonly returnsSame?: boolean;
 

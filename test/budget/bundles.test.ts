@@ -23,7 +23,8 @@ const GZIPPED: Readonly<Record<string, number>> = {
   "coatcheck/store/memcached": 4_508,
   "coatcheck/store/memory": 2_246,
   "coatcheck/store/mysql": 7_021,
-  "coatcheck/store/nats": 8_311,
+  // Walks by a consumer took 1 kB: they take a tenth of the time.
+  "coatcheck/store/nats": 9_287,
   "coatcheck/store/near-cache": 2_931,
   "coatcheck/store/postgres": 7_695,
   "coatcheck/store/redis": 10_384,
