@@ -176,6 +176,8 @@ class World {
     }
     for (const go of this.#waiting.splice(0)) go();
     this.#gated = false;
+    // What nobody waits for is answered, too, before the next run, or the end of the server.
+    await this.#settle();
     this.#tally.runs++;
     await this.#check(signedIn);
   }

@@ -60,7 +60,7 @@ function readsText(reads: readonly ReadScale[]): string {
 Microseconds of CPU time, always another session. The request goes through \`coatcheck/fetch\`, without a network. Of up to
 16 384 tokens it is remembered what is in them; the others are taken apart at each request.
 
-| store | sessions | the store's verb | of that at 1 000 | a whole request | of that at 1 000 | of that at 8 192 |
+| store | sessions | the store's verb | of that at 1 000 | a whole request | of that at 1 000 | of that at 32 768 |
 |---|--:|--:|--:|--:|--:|--:|
 ${rows.join("\n")}`;
 }
