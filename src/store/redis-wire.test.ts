@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { CLUSTER, SINGLE, type Clients, type ConnectedClient } from "../../test/servers/redis-clients.ts";
 import { monitorRedis, type RedisMonitor } from "../../test/servers/redis-monitor.ts";
 import { REDIS_PROGRAMS, startRedis, startRedisCluster, type RedisTopology } from "../../test/servers/redis.ts";
@@ -59,6 +59,15 @@ function counts(
         for (const i of visitors.keys()) await user.manager.revokeAll(`s${i}`);
       });
       afterAll(() => connected?.close());
+
+      test("a request whose calls can be given up starts no timer of the client's for each command", async () => {
+        const { user, browser } = shop(connected);
+        await browser.visit(user, (session) => session.set({ visits: 1 }));
+        const timeout = vi.spyOn(AbortSignal, "timeout");
+        await browser.visit(user, (session) => session.patch({ visits: 2 }));
+        expect(timeout).not.toHaveBeenCalled();
+        timeout.mockRestore();
+      });
 
       test("none for a request that does not look at its session", async () => {
         const { user, browser } = shop(connected);
