@@ -124,7 +124,7 @@ export function parseJson(text: string): unknown {
     : JSON.parse(text);
 }
 
-/** What has few brackets cannot be deep, and few have many: the search takes a hundredth of what reading does. */
+/** What has few brackets cannot be deep, and few have many: the search takes at most a twentieth of what reading does. */
 function mayBeTooDeep(text: string): boolean {
   let count = 0;
   for (const bracket of ["[", "{"])
