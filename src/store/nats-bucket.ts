@@ -41,6 +41,8 @@ export interface Delivered {
 /** The connection of the app. */
 export interface NatsCoreConnection {
   readonly options: { readonly inboxPrefix?: string };
+  /** What the server that it is connected to says of itself; undefined before it has. */
+  readonly info?: { readonly version: string };
   isClosed(): boolean;
   status(): AsyncIterable<{ readonly type: string }> & { stop(): void };
   subscribe(
@@ -62,8 +64,8 @@ export interface BucketParts {
     publish(
       subject: string,
       bytes: Uint8Array,
-      options: { readonly msgID?: string; readonly expect: { readonly lastSubjectSequence: number } },
-    ): Promise<{ readonly seq: number; readonly duplicate: boolean }>;
+      options: { readonly expect: { readonly lastSubjectSequence: number } },
+    ): Promise<{ readonly seq: number }>;
   };
   readonly jsm: { readonly streams: Streams; readonly consumers: Consumers };
   subjectForKey(name: string, isEdit?: boolean): string;

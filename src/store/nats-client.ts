@@ -49,7 +49,10 @@ export function natsConnection(bucket: unknown): NatsConnection {
     message === null
       ? undefined
       : { ...messageIn(parts, message, message.header), sequence: message.seq, at: message.time.getTime() };
-  const checked = untilDone(async () => checkSettings((await streams.info(stream)).config));
+  const checked = untilDone(async () => {
+    const { config } = await streams.info(stream);
+    checkSettings(config, parts.js.nc.info?.version);
+  });
   const asked = <T>(call: Waiting, work: () => Promise<T>): Promise<T> =>
     abortable(call, async () => {
       try {
@@ -71,8 +74,7 @@ export function natsConnection(bucket: unknown): NatsConnection {
       return kept(await asked(call, () => streams.getMessage(stream, query)));
     },
     put(name, bytes, expected, call) {
-      const options = { ...successor(name, expected), expect: { lastSubjectSequence: expected } };
-      return asked(call, () => put(parts, parts.subjectForKey(name, true), codec.value.encode(bytes), options));
+      return asked(call, () => put(parts, parts.subjectForKey(name, true), codec.value.encode(bytes), expected));
     },
     async erase(name, sequence, call) {
       const of = { filter: parts.subjectForKey(name), seq: sequence + 1 };
@@ -115,31 +117,18 @@ async function put(
   { js }: BucketParts,
   subject: string,
   bytes: Uint8Array,
-  options: Parameters<BucketParts["js"]["publish"]>[2],
+  expected: number,
 ): Promise<number | undefined> {
   try {
-    const { seq, duplicate } = await js.publish(subject, bytes, options);
-    return duplicate ? undefined : seq;
+    return (await js.publish(subject, bytes, { expect: { lastSubjectSequence: expected } })).seq;
   } catch (error) {
     if (CAME_LATER.has((error as { readonly code?: unknown } | undefined)?.code)) return undefined;
     throw error;
   }
 }
 
-/**
- * An id of what follows the message `expected`: the server takes one message of an id within two minutes.
- *
- * A cluster of nats-server 2.9 compares the expected sequence when a message arrives, and not once more when it is stored: of
- * four writers at once all four are told that they have done it. An id it compares when it stores. So of those that follow one
- * message one is stored, and others that are on the way by then are not; what comes later finds another sequence. A first
- * message needs none: of those one is stored. It could have none: a name may begin anew.
- */
-function successor(name: string, expected: number): { readonly msgID?: string } {
-  return expected === 0 ? {} : { msgID: `${name}@${expected}` };
-}
-
-/** "Wrong last sequence", in both ways in which servers number it, and "duplicate message id is in process". */
-const CAME_LATER: ReadonlySet<unknown> = new Set([10_071, 10_164, 10_158]);
+/** "Wrong last sequence", in both ways in which servers number it. */
+const CAME_LATER: ReadonlySet<unknown> = new Set([10_071, 10_164]);
 
 const MOST_TRIES = 1_000;
 

@@ -4,7 +4,7 @@ import { expect, test, type TestContext } from "vitest";
 import {
   connectNats,
   leaderOf,
-  NATS_PROGRAMS,
+  NATS_CLUSTER_PROGRAMS,
   startNats,
   startNatsCluster,
   type NatsClient,
@@ -80,7 +80,7 @@ async function stopped({ pid, pause }: NatsServers["nodes"][number]["process"]):
 }
 
 // All at once: they wait for elections, most of the time.
-describeWithServers("a definition over natsStore, when NATS is away", NATS_PROGRAMS, () => {
+describeWithServers("a definition over natsStore, when NATS is away", NATS_CLUSTER_PROGRAMS, () => {
   test.concurrent.for([
     ["killed and started again, with what is on its disk", "kill"],
     ["standing still for a while", "pause"],

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { emptyTally, interleave, TRUSTING, type Trust } from "../../test/interleavings.ts";
 import {
   connectNats,
+  NATS_CLUSTER_PROGRAMS,
   NATS_PROGRAMS,
   startNats,
   startNatsCluster,
@@ -55,7 +56,7 @@ function alternating(stores: readonly SessionStore[]): SessionStore {
 }
 
 function interleavings(title: string, start: () => Promise<NatsServers>, runs: number, trust: Trust = {}): void {
-  describeWithServers(title, NATS_PROGRAMS, () => {
+  describeWithServers(title, start === startNats ? NATS_PROGRAMS : NATS_CLUSTER_PROGRAMS, () => {
     let servers: NatsServers;
     let clients: readonly NatsClient[] = [];
     const pairs: (readonly SessionStore[])[] = [];

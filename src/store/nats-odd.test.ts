@@ -3,6 +3,7 @@ import { Base64KeyCodec, NoopKvCodecs, type KV, type KvCodecs } from "@nats-io/k
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   connectNats,
+  NATS_CLUSTER_PROGRAMS,
   NATS_PROGRAMS,
   startNats,
   startNatsCluster,
@@ -218,14 +219,14 @@ describeWithServers("natsStore and what else may be in a bucket", NATS_PROGRAMS,
 
 interface Parts {
   subjectForKey(name: string): string;
-  readonly js: { publish(...args: readonly unknown[]): Promise<unknown> };
+  readonly js: { publish(...args: readonly unknown[]): Promise<unknown>; readonly nc: { readonly info?: object } };
 }
 
 function partsOf(bucket: KV): Parts {
   return bucket as unknown as Parts;
 }
 
-describeWithServers("natsStore over a cluster", NATS_PROGRAMS, () => {
+describeWithServers("natsStore over a cluster", NATS_CLUSTER_PROGRAMS, () => {
   let servers: NatsServers;
   const clients: NatsClient[] = [];
   beforeAll(async () => {
@@ -283,6 +284,17 @@ describeWithServers("natsStore over a cluster", NATS_PROGRAMS, () => {
       const deleted = await stores[round % 3]!.deleteBySubject(subject, {}, call);
       expect(deleted.toSorted()).toEqual(keys);
     }
+  });
+
+  test("on servers that bring back what has ended every verb is an error that says what to do", async () => {
+    const bucket = await clients[0]!.bucket("old");
+    const { js } = partsOf(bucket);
+    const info = { ...js.nc.info, version: "2.9.10" };
+    const nc: unknown = Object.create(js.nc, { info: { value: info } });
+    const old = Object.create(bucket, { js: { value: Object.create(js, { nc: { value: nc } }) } }) as KV;
+    const store = natsStore(old, { sweepInterval: false });
+    await expect(store.read("user/1", call)).rejects.toThrow(/nats-server 2\.9\.10.* upgrade all servers/);
+    await expect(store.create("user/1", record(), call)).rejects.toThrow(/upgrade/);
   });
 });
 

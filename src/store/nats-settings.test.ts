@@ -60,14 +60,31 @@ describeWithServers("natsStore refuses a bucket that is set to what cannot work,
     },
   );
 
-  test("one that is filled from others, cannot be purged, or in a cluster recognises duplicates for too short a time", () => {
-    const fine = { max_age: 0, max_msgs_per_subject: 1, max_msgs: -1, max_bytes: -1, discard: "new", num_replicas: 3 };
+  test("one that is filled from others, or cannot be purged", () => {
+    const fine = { max_age: 0, max_msgs_per_subject: 1, max_msgs: -1, max_bytes: -1, discard: "new", num_replicas: 1 };
     expect(() => checkSettings(fine)).not.toThrow();
     expect(() => checkSettings({ ...fine, sources: [{ name: "KV_other" }] })).toThrow(/sources/);
     expect(() => checkSettings({ ...fine, deny_purge: true })).toThrow(/purging/);
     expect(() => checkSettings({ ...fine, sealed: true })).toThrow(/purging/);
-    expect(() => checkSettings({ ...fine, duplicate_window: 120_000_000_000 })).not.toThrow();
-    expect(() => checkSettings({ ...fine, duplicate_window: 1_000_000_000 })).toThrow(/duplicate window/);
-    expect(() => checkSettings({ ...fine, duplicate_window: 1_000_000_000, num_replicas: 1 })).not.toThrow();
+  });
+
+  test("one with replicas on servers that bring back what has ended", () => {
+    const cluster = {
+      max_age: 0,
+      max_msgs_per_subject: 1,
+      max_msgs: -1,
+      max_bytes: -1,
+      discard: "new",
+      num_replicas: 3,
+    };
+    for (const old of ["2.9.10", "2.9.20", "2.9.20-RC.1", "2.8.4", "1.4.1"]) {
+      expect(() => checkSettings(cluster, old), old).toThrow(
+        /3 replicas on nats-server .*: upgrade all servers to 2\.9\.21/,
+      );
+      expect(() => checkSettings({ ...cluster, num_replicas: 1 }, old), old).not.toThrow();
+    }
+    for (const good of ["2.9.21", "2.9.25", "2.10.0", "2.10.27", "2.12.0-RC.1", "3.0.0", "dev", undefined]) {
+      expect(() => checkSettings(cluster, good), good).not.toThrow();
+    }
   });
 });

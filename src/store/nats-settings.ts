@@ -5,7 +5,7 @@
  * @module
  */
 
-/** What the stream of a bucket is set to, in the words of the server: times in nanoseconds, sizes in bytes, -1 for no limit. */
+/** What the stream of a bucket is set to, in the words of the server: `max_age` in nanoseconds, sizes in bytes, -1 for no limit. */
 export interface StreamSettings {
   readonly max_age: number;
   readonly max_msgs_per_subject: number;
@@ -13,7 +13,6 @@ export interface StreamSettings {
   readonly max_msgs: number;
   readonly max_bytes: number;
   readonly discard: string;
-  readonly duplicate_window?: number;
   readonly num_replicas: number;
   readonly deny_purge?: boolean;
   readonly sealed?: boolean;
@@ -21,17 +20,20 @@ export interface StreamSettings {
   readonly sources?: readonly unknown[];
 }
 
-const SECOND = 1_000_000_000;
-
 /** A list of a sweep has up to 250 keys and subjects. */
 const SMALLEST_SIZE = 65_536;
 
-/** How long a write may be on its way in a cluster, at the most. */
-const SHORTEST_WINDOW = 30 * SECOND;
+/**
+ * The first server whose replicas compare what a write expects when they store it, and not when it arrives alone
+ * (nats-server #4320). Before it all writers of a moment are told that they have done it. Ids of messages mend that, but not
+ * this: after a crash a replica stores the last messages of its log once more, as many as were refused since its last snapshot.
+ * So a session that had ended came back: nats-crash.test.ts.
+ */
+const CLUSTERS_SINCE = [2, 9, 21] as const;
 
-/** Throws an error that says what to change, if a bucket cannot be used. */
-export function checkSettings(settings: StreamSettings): void {
-  const complaint = complaintOf(settings);
+/** Throws an error that says what to change, if a bucket cannot be used on servers of a version, such as "2.10.27". */
+export function checkSettings(settings: StreamSettings, version?: string): void {
+  const complaint = complaintOf(settings) ?? complaintAboutServer(settings, version);
   if (complaint !== undefined) throw new Error(`natsStore: the bucket ${complaint}`);
 }
 
@@ -54,15 +56,24 @@ function complaintOf(settings: StreamSettings): string | undefined {
 
 /** Of what @nats-io/kv never sets by itself. */
 function complaintAboutStream(settings: StreamSettings): string | undefined {
-  const { max_msgs, max_bytes, discard, deny_purge, sealed, num_replicas, duplicate_window } = settings;
+  const { max_msgs, max_bytes, discard, deny_purge, sealed } = settings;
   if ((max_msgs > 0 || max_bytes > 0) && discard !== "new") {
     return "drops old records when it is full: set its stream to discard new ones";
   }
   if (deny_purge === true || sealed === true) {
     return "does not allow to remove what is over: set its stream to allow purging";
   }
-  if (num_replicas > 1 && duplicate_window !== undefined && duplicate_window < SHORTEST_WINDOW) {
-    return "recognises duplicates for too short a time: set the duplicate window of its stream to 2 minutes";
-  }
   return undefined;
+}
+
+function complaintAboutServer({ num_replicas }: StreamSettings, version: string | undefined): string | undefined {
+  if (num_replicas === 1 || version === undefined || !isBefore(version, CLUSTERS_SINCE)) return undefined;
+  const [major, minor, patch] = CLUSTERS_SINCE;
+  return `has ${num_replicas} replicas on nats-server ${version}, which brings back sessions that have ended when a server crashes: upgrade all servers to ${major}.${minor}.${patch} or later, or set replicas to 1`;
+}
+
+function isBefore(version: string, first: readonly number[]): boolean {
+  const parts = version.split(/[.-]/, first.length).map(Number);
+  const at = first.findIndex((part, i) => parts[i] !== part);
+  return at >= 0 && (parts[at] ?? 0) < (first[at] ?? 0);
 }

@@ -4,7 +4,7 @@ import { expect, test, type TestContext } from "vitest";
 import {
   connectNats,
   leaderOf,
-  NATS_PROGRAMS,
+  NATS_CLUSTER_PROGRAMS,
   startNats,
   startNatsCluster,
   type NatsClient,
@@ -79,7 +79,7 @@ async function opened({ onTestFinished }: TestContext, start: () => Promise<Nats
 }
 
 // All at once: they wait, most of the time.
-describeWithServers("watch of natsStore", NATS_PROGRAMS, () => {
+describeWithServers("watch of natsStore", NATS_CLUSTER_PROGRAMS, () => {
   test.concurrent("tells of what another process changes and deletes, once it can be read, and of nothing when it has ended", async (context) => {
     const stage = await opened(context, startNats);
     const ear = stage.watching(await stage.bucket());

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, test } from "vitest";
 import {
   connectNats,
+  NATS_CLUSTER_PROGRAMS,
   NATS_PROGRAMS,
   startNats,
   startNatsCluster,
@@ -11,8 +12,8 @@ import { describeWithServers } from "../../test/servers/require.ts";
 import { storeCases } from "../testing/store-cases.ts";
 import { natsStore, type NatsBucket } from "./nats.ts";
 
-function kit(title: string, start: () => Promise<NatsServers>): void {
-  describeWithServers(title, NATS_PROGRAMS, () => {
+function kit(title: string, programs: readonly string[], start: () => Promise<NatsServers>): void {
+  describeWithServers(title, programs, () => {
     let servers: NatsServers;
     let client: NatsClient;
     let bucket: NatsBucket;
@@ -30,5 +31,5 @@ function kit(title: string, start: () => Promise<NatsServers>): void {
   });
 }
 
-kit("one server", startNats);
-kit("a cluster of three", startNatsCluster);
+kit("one server", NATS_PROGRAMS, startNats);
+kit("a cluster of three", NATS_CLUSTER_PROGRAMS, startNatsCluster);

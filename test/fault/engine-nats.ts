@@ -1,7 +1,6 @@
 /** NATS, with all that goes wrong. */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { NATS_PROGRAMS } from "../servers/nats.ts";
+import { NATS_CLUSTER_PROGRAMS, NATS_VERSION } from "../servers/nats.ts";
 import { programPath } from "../servers/require.ts";
 import { processFaults } from "./engine-local.ts";
 import { fault, type Engine } from "./fault.ts";
@@ -14,8 +13,8 @@ const QUICK = new Set(["leader-killed"]);
 export function nats(): Engine {
   return {
     name: "nats",
-    versions: () => ({ "nats-server": serverVersion(), "@nats-io/kv": clientVersion() }),
-    missing: () => (programPath("nats-server") === undefined ? NATS_PROGRAMS.join(", ") : undefined),
+    versions: () => ({ "nats-server": NATS_VERSION ?? "?", "@nats-io/kv": clientVersion() }),
+    missing: () => NATS_CLUSTER_PROGRAMS.find((name) => programPath(name) === undefined),
     faults: [
       ...processFaults.map((of) => fault(single, of)),
       ...singleFaults.map((of) => fault(single, of)),
@@ -24,10 +23,6 @@ export function nats(): Engine {
       ...clusterFaults().map((of) => fault(cluster, of, QUICK.has(of.name))),
     ],
   };
-}
-
-function serverVersion(): string {
-  return /v([\d.]+)/.exec(execFileSync("nats-server", ["--version"], { encoding: "utf8" }))?.[1] ?? "?";
 }
 
 function clientVersion(): string {

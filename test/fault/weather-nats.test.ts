@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { NATS_PROGRAMS } from "../servers/nats.ts";
+import { NATS_CLUSTER_PROGRAMS } from "../servers/nats.ts";
 import { describeWithServers } from "../servers/require.ts";
 import { nats } from "./engine-nats.ts";
 import { QUICK, runFault } from "./run.ts";
 
 /** The whole of it: `npm run faults -- --store nats`. */
-describeWithServers("bad weather for NATS", NATS_PROGRAMS, () => {
+describeWithServers("bad weather for NATS", NATS_CLUSTER_PROGRAMS, () => {
   const faults = nats().faults.filter(({ isQuick }) => isQuick);
 
   // Side by side: they wait, most of the time.
