@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { connectNats, leaderOf, NATS_CLUSTER_PROGRAMS, startNatsCluster } from "../../test/servers/nats.ts";
+import {
+  connectNats,
+  leaderOf,
+  NATS_CLUSTER_PROGRAMS,
+  NATS_PROGRAMS,
+  startNats,
+  startNatsCluster,
+} from "../../test/servers/nats.ts";
 import { describeWithServers } from "../../test/servers/require.ts";
 import { until } from "../../test/servers/server-process.ts";
 import { natsStore } from "./nats.ts";
@@ -9,6 +16,8 @@ let made = 0;
 const now = Date.now();
 const call = { now };
 const record = (): StoredRecord => ({ version: `v${++made}`, expiresAt: now + 60_000, value: "{}" });
+
+const [MINUTE, HOUR] = [60_000, 3_600_000];
 
 /** Writers of one moment, and how many of those there are. */
 const [WRITERS, MOMENTS] = [4, 20];
@@ -48,6 +57,48 @@ describeWithServers("natsStore, when all servers of a cluster crash,", NATS_CLUS
       expect(await store.read("user/one", call)).toBeUndefined();
     } finally {
       await Promise.all(clients.map((client) => client.close()));
+      await servers.stop();
+    }
+  });
+});
+
+// Where a message has replaced another one, and was removed since, a server that crashes finds the other one again
+// (nats-server #8505; 2.10 does so).
+describeWithServers("natsStore, when a server crashes,", NATS_PROGRAMS, () => {
+  test.for([
+    ["ended by a sign-out", HOUR],
+    ["over before it was to be", MINUTE],
+  ] as const)("P14: a session that was %s, and swept, does not come back", async ([, shortened]) => {
+    const servers = await startNats();
+    const client = await connectNats(servers);
+    try {
+      const bucket = await client.bucket("sessions");
+      const store = natsStore(bucket, { sweepInterval: false });
+      const told: string[] = [];
+      store.onExpired(({ key }) => told.push(key));
+      // What is removed at the beginning of a stream is remembered in another way.
+      await store.create("user/other", { ...record(), expiresAt: now + 9 * HOUR }, call);
+      await store.create("user/one", { ...record(), expiresAt: now + HOUR }, call);
+      const shorter = { ...record(), expiresAt: now + shortened };
+      expect(await store.update("user/one", shorter, (await store.read("user/one", call))!, call)).toBe("ok");
+      if (shortened === HOUR) await store.delete("user/one", call);
+
+      const swept = now + 30 * MINUTE;
+      const removed = [await store.deleteExpired(100, { now: swept }), await store.deleteExpired(100, { now: swept })];
+      expect(told).toEqual(shortened === HOUR ? [] : ["user/one"]);
+      expect(removed).toEqual([told.length, 0]);
+
+      await servers.nodes[0]!.process.kill();
+      await servers.nodes[0]!.restart();
+      await until("the connection", async () => (await client.connection.rtt()) > 0);
+      expect(await store.read("user/one", { now: swept })).toBeUndefined();
+
+      await store.deleteExpired(100, { now: now + 2 * HOUR });
+      await store.deleteExpired(100, { now: now + 3 * HOUR });
+      expect(await bucket.get("r.user.one")).toBeNull();
+      expect(told, "once").toHaveLength(removed[0]!);
+    } finally {
+      await client.close();
       await servers.stop();
     }
   });

@@ -77,13 +77,13 @@ describeWithServers("natsStore refuses a bucket that is set to what cannot work,
       discard: "new",
       num_replicas: 3,
     };
-    for (const old of ["2.9.10", "2.9.20", "2.9.20-RC.1", "2.8.4", "1.4.1"]) {
+    for (const old of ["2.9.10", "2.9.25", "2.10.20", "2.10.20-RC.1", "2.9.20+build", "2.8.4", "1.4.1"]) {
       expect(() => checkSettings(cluster, old), old).toThrow(
-        /3 replicas on nats-server .*: upgrade all servers to 2\.9\.21/,
+        /3 replicas on nats-server .*: upgrade all servers to 2\.10\.21/,
       );
       expect(() => checkSettings({ ...cluster, num_replicas: 1 }, old), old).not.toThrow();
     }
-    for (const good of ["2.9.21", "2.9.25", "2.10.0", "2.10.27", "2.12.0-RC.1", "3.0.0", "dev", undefined]) {
+    for (const good of ["2.10.21", "2.10.27-beta", "2.11.0", "2.12.0-RC.1", "3.0.0", "dev", undefined]) {
       expect(() => checkSettings(cluster, good), good).not.toThrow();
     }
   });

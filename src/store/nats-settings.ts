@@ -24,12 +24,11 @@ export interface StreamSettings {
 const SMALLEST_SIZE = 65_536;
 
 /**
- * The first server whose replicas compare what a write expects when they store it, and not when it arrives alone
- * (nats-server #4320). Before it all writers of a moment are told that they have done it. Ids of messages mend that, but not
- * this: after a crash a replica stores the last messages of its log once more, as many as were refused since its last snapshot.
- * So a session that had ended came back: nats-crash.test.ts.
+ * Replicas of servers before 2.9.21 compare what a write expects when it arrives, and not when they store it (nats-server #4320):
+ * all writers of a moment are told that they have done it. And up to 2.10.18 a replica that crashes applies the last messages
+ * of its log once more, as many as it has refused within some minutes: what had ended came back (nats-crash.test.ts).
  */
-const CLUSTERS_SINCE = [2, 9, 21] as const;
+const CLUSTERS_SINCE = [2, 10, 21] as const;
 
 /** Throws an error that says what to change, if a bucket cannot be used on servers of a version, such as "2.10.27". */
 export function checkSettings(settings: StreamSettings, version?: string): void {
@@ -73,7 +72,7 @@ function complaintAboutServer({ num_replicas }: StreamSettings, version: string 
 }
 
 function isBefore(version: string, first: readonly number[]): boolean {
-  const parts = version.split(/[.-]/, first.length).map(Number);
+  const parts = /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
   const at = first.findIndex((part, i) => parts[i] !== part);
-  return at >= 0 && (parts[at] ?? 0) < (first[at] ?? 0);
+  return at >= 0 && (parts[at] ?? Infinity) < (first[at] ?? 0);
 }

@@ -1,5 +1,6 @@
 /**
- * The sweeper of `natsStore`: tells of records that are over, and removes them and the graves of deleted ones.
+ * The sweeper of `natsStore`: tells of records that are over, and removes them and the graves of deleted ones, or buries them:
+ * nothing goes before all that was ever kept under its name is over.
  *
  * Nothing is noted when a record is written. Messages are in the order of their writing, so a sweep walks on from where the last
  * one was, over what is new since, and notes when each record ends; a record that is written again has a new message, which
@@ -13,7 +14,7 @@ import { systemClock } from "../internal/clock.ts";
 import type { Listeners } from "../internal/listeners.ts";
 import type { NatsConnection } from "./nats-client.ts";
 import type { Kept } from "./nats-message.ts";
-import { foundIn, recordName } from "./nats-record.ts";
+import { type Found, foundIn, graveOf, recordName } from "./nats-record.ts";
 import { strike } from "./nats-subjects.ts";
 import {
   type Dated,
@@ -133,7 +134,7 @@ function noteOf(kept: Kept, now: number): Dated {
   const found = foundIn(kept, now);
   const { key, record } = found;
   const note: Note = [key, kept.sequence, ...subjectIn(record === undefined ? found : record)];
-  return [record === undefined ? found.since : record.expiresAt, note];
+  return [endOf(found), note];
 }
 
 function subjectIn({ subject }: { readonly subject?: string | undefined }): readonly [subject?: string] {
@@ -196,6 +197,11 @@ async function examineAll(
   };
 }
 
+/** When there is something to do about what was found. */
+function endOf({ record, until }: Found): number {
+  return record === undefined ? until : record.expiresAt;
+}
+
 /** What becomes of a note: its record was removed, or is not there; or it is needed no more; or it counts later. */
 type Fate = "removed" | "absent" | "done" | Dated;
 
@@ -205,11 +211,14 @@ async function examine({ nats, expired, call }: Sweep, note: Note): Promise<Fate
   if (kept === undefined) return "absent";
   if (kept.sequence !== sequence) return "done";
   const found = foundIn(kept, call.now);
-  const end = found.record === undefined ? found.since : found.record.expiresAt;
-  if (end >= call.now - EXPIRED_FOR) return [end, note];
+  const isOver = (end: number): boolean => end < call.now - EXPIRED_FOR;
+  if (!isOver(endOf(found))) return [endOf(found), note];
   if (found.record !== undefined) expired.tell({ key, subject });
-  const erased = await nats.erase(recordName(key), sequence, call);
-  return erased > 0 && found.record !== undefined ? "removed" : "absent";
+  const name = recordName(key);
+  const isDone = isOver(found.until)
+    ? (await nats.erase(name, sequence, call)) > 0
+    : (await nats.put(name, graveOf(name, key, found.until, subject), sequence, call)) !== undefined;
+  return isDone && found.record !== undefined ? "removed" : "absent";
 }
 
 /** Strikes members without a record from the lists of their subjects. Returns the notes of those that are too young for that. */

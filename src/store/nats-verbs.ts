@@ -13,7 +13,9 @@ import {
   type Found,
   graveOf,
   messageOf,
+  NOTHING,
   recordName,
+  type Replaced,
   revisionIn,
   revisionOf,
 } from "./nats-record.ts";
@@ -68,12 +70,12 @@ async function create(
 ): Promise<boolean> {
   if (record.subject !== undefined) await listUnder(nats, record.subject, key, call);
   const again = tries();
-  let expected = 0;
-  while (!(await records.write(key, record, expected, call))) {
+  let before = NOTHING;
+  while (!(await records.write(key, record, before, call))) {
     again();
     const found = await records.find(key, call);
     if (alive(found, call.now) !== undefined) return false;
-    expected = found?.sequence ?? 0;
+    before = found ?? NOTHING;
   }
   return true;
 }
@@ -95,7 +97,7 @@ async function update(
     if (revision.expiresAt <= call.now) return (await living(context, key, call)) === undefined ? "gone" : "conflict";
     const { subject } = record;
     if (subject !== undefined && subject !== revision.subject) await listUnder(context.nats, subject, key, call);
-    if (await context.records.write(key, record, revision.sequence, call)) return "ok";
+    if (await context.records.write(key, record, revision, call)) return "ok";
     // Without a revision the version decides, and a touch that came between leaves that as it is.
     if (given !== undefined) return "conflict";
     again();
@@ -107,7 +109,7 @@ async function touch(context: Context, key: string, expiresAt: number, call: Sto
   let found = alive(context.recent.get(key), call.now);
   if (found === undefined || found.record.expiresAt >= expiresAt) found = await living(context, key, call);
   while (found !== undefined && found.isOurs && found.record.expiresAt < expiresAt) {
-    if (await context.records.write(key, { ...found.record, expiresAt }, found.sequence, call)) return true;
+    if (await context.records.write(key, { ...found.record, expiresAt }, found, call)) return true;
     again();
     found = await living(context, key, call);
   }
@@ -126,7 +128,7 @@ async function remove(
   let found = guess ?? (await living(context, key, call));
   while (found !== undefined) {
     if (of !== undefined && found.record.subject !== of) return false;
-    const grave = graveOf(recordName(key), key, call.now, found.record.subject);
+    const grave = graveOf(recordName(key), key, found.until, found.record.subject);
     if ((await context.nats.put(recordName(key), grave, found.sequence, call)) !== undefined) return true;
     again();
     found = await living(context, key, call);
@@ -151,8 +153,8 @@ async function removeOf(
 
 interface Records {
   find(key: string, call: StoreCall): Promise<Found | undefined>;
-  /** Writes in the place of the message `expected`; false when another one is there. */
-  write(key: string, record: StoredRecord, expected: number, call: StoreCall): Promise<boolean>;
+  /** Writes in the place of the message `before`; false when another one is there. */
+  write(key: string, record: StoredRecord, before: Replaced, call: StoreCall): Promise<boolean>;
 }
 
 /** Reads and writes records, and says which. */
@@ -165,11 +167,14 @@ function recordsIn(nats: NatsConnection, seen: (found: FoundRecord) => void): Re
       if (found.record !== undefined) seen({ ...found, key });
       return found;
     },
-    async write(key, { version, expiresAt, subject, value }, expected, call) {
+    async write(key, { version, expiresAt, subject, value }, before, call) {
       const record = { version, expiresAt, value, ...(subject === undefined ? {} : { subject }) };
-      const sequence = await nats.put(recordName(key), messageOf(recordName(key), key, record), expected, call);
+      const until = Math.max(before.until, expiresAt);
+      const name = recordName(key);
+      const sequence = await nats.put(name, messageOf(name, key, record, until), before.sequence, call);
       if (sequence === undefined) return false;
-      seen({ key, sequence, record: { ...record, revision: revisionOf(sequence, record) }, isOurs: true });
+      const revision = revisionOf(sequence, record, until);
+      seen({ key, sequence, until, record: { ...record, revision }, isOurs: true });
       return true;
     },
   };

@@ -21,8 +21,8 @@ export const NATS_VERSION: string | undefined =
     : /v([\d.]+)/.exec(execFileSync("nats-server", ["--version"], { encoding: "utf8" }))?.[1];
 
 /** What tests over a cluster need: `natsStore` refuses older servers there. */
-export const NATS_CLUSTER_PROGRAMS: readonly string[] = /^2\.9\.(1?\d|20)$/.test(NATS_VERSION ?? "")
-  ? ["nats-server 2.9.21 or later"]
+export const NATS_CLUSTER_PROGRAMS: readonly string[] = /^2\.(9|10\.(1?\d|20)$)/.test(NATS_VERSION ?? "")
+  ? ["nats-server 2.10.21 or later"]
   : NATS_PROGRAMS;
 
 /** One server. */
