@@ -62,7 +62,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** A record as bytes, of which it, or one before it, is alive until `until`. */
 export function messageOf(name: string, key: string, record: StoredRecord, until: number): Uint8Array {
   const { version, subject = null, value } = record;
-  const expiresAt = Math.min(record.expiresAt, Number.MAX_SAFE_INTEGER);
+  const expiresAt = finite(record.expiresAt);
   const isPlain = !/\p{Surrogate}/u.test(value);
   const more = until > expiresAt ? [keyFor(name, key)[0] ?? null, until] : keyFor(name, key);
   const header = JSON.stringify([version, expiresAt, subject, ...more]);
@@ -76,6 +76,11 @@ export function graveOf(name: string, key: string, until: number, subject: strin
 
 function keyFor(name: string, key: string): readonly string[] {
   return textOf(RECORDS, name) === key ? [] : [key];
+}
+
+/** A time that JSON can say: of a session without an end, the end of time. */
+export function finite(time: number): number {
+  return Math.min(time, Number.MAX_SAFE_INTEGER);
 }
 
 /** The token of a record that was written as message `sequence`. */

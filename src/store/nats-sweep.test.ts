@@ -247,6 +247,15 @@ describeWithServers("the sweeper of natsStore", NATS_PROGRAMS, () => {
     expect(await user.manager.revokeAll("ada")).toBe(1);
   });
 
+  test("a session without an end that was signed out stays buried", async () => {
+    const { bucket, store } = await fresh();
+    await store.create("user/1", record({ expiresAt: Infinity }), { now: START });
+    await store.delete("user/1", { now: START });
+    for (let now = START; now < START + 30 * DAY; now += DAY) await store.deleteExpired(100, { now });
+    expect((await bucket.get("r.user.1"))?.string()).toMatch(/^0\[\d+,null]$/);
+    expect(await store.read("user/1", { now: START + 30 * DAY })).toBeUndefined();
+  });
+
   test("a sweep with nothing to do is four messages", async () => {
     const { store } = await fresh();
     await store.create("user/1", record({ expiresAt: START + DAY }), { now: START });

@@ -8,6 +8,7 @@ import { type BoundedCache, boundedCache } from "../internal/bounded-cache.ts";
 import { type NatsConnection, tries } from "./nats-client.ts";
 import {
   alive,
+  finite,
   foundIn,
   type FoundRecord,
   type Found,
@@ -169,7 +170,7 @@ function recordsIn(nats: NatsConnection, seen: (found: FoundRecord) => void): Re
     },
     async write(key, { version, expiresAt, subject, value }, before, call) {
       const record = { version, expiresAt, value, ...(subject === undefined ? {} : { subject }) };
-      const until = Math.max(before.until, expiresAt);
+      const until = finite(Math.max(before.until, expiresAt));
       const name = recordName(key);
       const sequence = await nats.put(name, messageOf(name, key, record, until), before.sequence, call);
       if (sequence === undefined) return false;
