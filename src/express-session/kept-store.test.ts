@@ -130,13 +130,15 @@ describe("MemoryStore", () => {
 
 describe("the text of a session's data, found in its record", () => {
   const paths = fc.string({ unit: fc.constantFrom("/", "a", "}", "{", '"', "\\", ",", ":"), maxLength: 12 });
-  const data = fc.dictionary(
-    fc.string({ maxLength: 4 }).filter((key) => key !== "cookie" && key !== "__proto__"),
-    fc.jsonValue({ maxDepth: 2 }),
-    {
-      maxKeys: 5,
-    },
-  );
+  // Which no store keeps: whoever reads it would set a prototype.
+  const isKept = (value: unknown): boolean => !JSON.stringify(value).includes('"__proto__"');
+  const data = fc
+    .dictionary(
+      fc.string({ maxLength: 4 }).filter((key) => key !== "cookie"),
+      fc.jsonValue({ maxDepth: 2 }),
+      { maxKeys: 5 },
+    )
+    .filter(isKept);
 
   test("is what the data says, whatever the cookie and the data look like", async () => {
     await fc.assert(
