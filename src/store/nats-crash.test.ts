@@ -24,7 +24,7 @@ const [WRITERS, MOMENTS] = [4, 20];
 
 describeWithServers("natsStore, when all servers of a cluster crash,", NATS_CLUSTER_PROGRAMS, () => {
   // Replicas of nats-server 2.9.10 store the last messages of their log again, as many as they had refused before.
-  test("P9 P12: does not bring back a session that has ended, nor undo a change", { timeout: 60_000 }, async () => {
+  test("P14 P27: does not bring back a session that has ended, nor undo a change", { timeout: 60_000 }, async () => {
     const servers = await startNatsCluster();
     const clients = await Promise.all(servers.nodes.map((node) => connectNats({ nodes: [node], replicas: 3 })));
     try {

@@ -55,8 +55,18 @@ function alternating(stores: readonly SessionStore[]): SessionStore {
   };
 }
 
-function interleavings(title: string, start: () => Promise<NatsServers>, runs: number, trust: Trust = {}): void {
-  describeWithServers(title, start === startNats ? NATS_PROGRAMS : NATS_CLUSTER_PROGRAMS, () => {
+/** Where they are run, and what that needs. */
+interface Place {
+  readonly title: string;
+  readonly programs: readonly string[];
+  start(): Promise<NatsServers>;
+}
+
+const ONE: Place = { title: "one server", programs: NATS_PROGRAMS, start: startNats };
+const THREE: Place = { title: "a cluster of three", programs: NATS_CLUSTER_PROGRAMS, start: startNatsCluster };
+
+function interleavings({ title, programs, start }: Place, runs: number, trust: Trust = {}): void {
+  describeWithServers(title, programs, () => {
     let servers: NatsServers;
     let clients: readonly NatsClient[] = [];
     const pairs: (readonly SessionStore[])[] = [];
@@ -95,7 +105,7 @@ function interleavings(title: string, start: () => Promise<NatsServers>, runs: n
   });
 }
 
-interleavings("one server", startNats, RUNS);
+interleavings(ONE, RUNS);
 // A copy has no revision: an update by its version alone finds out by itself what is there.
-interleavings("one server, with trusted copies", startNats, Math.ceil(RUNS / 2), TRUSTING);
-interleavings("a cluster of three", startNatsCluster, process.env["RUNS"] === undefined ? RUNS / 2 : RUNS);
+interleavings({ ...ONE, title: "one server, with trusted copies" }, Math.ceil(RUNS / 2), TRUSTING);
+interleavings(THREE, process.env["RUNS"] === undefined ? RUNS / 2 : RUNS);

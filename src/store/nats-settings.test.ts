@@ -60,8 +60,9 @@ describeWithServers("natsStore refuses a bucket that is set to what cannot work,
     },
   );
 
+  const fine = { max_age: 0, max_msgs_per_subject: 1, max_msgs: -1, max_bytes: -1, discard: "new", num_replicas: 3 };
+
   test("one that is filled from others, or cannot be purged", () => {
-    const fine = { max_age: 0, max_msgs_per_subject: 1, max_msgs: -1, max_bytes: -1, discard: "new", num_replicas: 1 };
     expect(() => checkSettings(fine)).not.toThrow();
     expect(() => checkSettings({ ...fine, sources: [{ name: "KV_other" }] })).toThrow(/sources/);
     expect(() => checkSettings({ ...fine, deny_purge: true })).toThrow(/purging/);
@@ -69,22 +70,14 @@ describeWithServers("natsStore refuses a bucket that is set to what cannot work,
   });
 
   test("one with replicas on servers that bring back what has ended", () => {
-    const cluster = {
-      max_age: 0,
-      max_msgs_per_subject: 1,
-      max_msgs: -1,
-      max_bytes: -1,
-      discard: "new",
-      num_replicas: 3,
-    };
     for (const old of ["2.9.10", "2.9.25", "2.10.20", "2.10.20-RC.1", "2.9.20+build", "2.8.4", "1.4.1"]) {
-      expect(() => checkSettings(cluster, old), old).toThrow(
+      expect(() => checkSettings(fine, old), old).toThrow(
         /3 replicas on nats-server .*: upgrade all servers to 2\.10\.21/,
       );
-      expect(() => checkSettings({ ...cluster, num_replicas: 1 }, old), old).not.toThrow();
+      expect(() => checkSettings({ ...fine, num_replicas: 1 }, old), old).not.toThrow();
     }
     for (const good of ["2.10.21", "2.10.27-beta", "2.11.0", "2.12.0-RC.1", "3.0.0", "dev", undefined]) {
-      expect(() => checkSettings(cluster, good), good).not.toThrow();
+      expect(() => checkSettings(fine, good), good).not.toThrow();
     }
   });
 });

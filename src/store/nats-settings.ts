@@ -5,7 +5,7 @@
  * @module
  */
 
-/** What the stream of a bucket is set to, in the words of the server: `max_age` in nanoseconds, sizes in bytes, -1 for no limit. */
+/** What the stream of a bucket is set to, in the server's words: `max_age` in nanoseconds, sizes in bytes, -1 for no limit. */
 export interface StreamSettings {
   readonly max_age: number;
   readonly max_msgs_per_subject: number;
@@ -28,7 +28,7 @@ const SMALLEST_SIZE = 65_536;
  * all writers of a moment are told that they have done it. And up to 2.10.18 a replica that crashes applies the last messages
  * of its log once more, as many as it has refused within some minutes: what had ended came back (nats-crash.test.ts).
  */
-const CLUSTERS_SINCE = [2, 10, 21] as const;
+export const CLUSTERS_SINCE = "2.10.21";
 
 /** Throws an error that says what to change, if a bucket cannot be used on servers of a version, such as "2.10.27". */
 export function checkSettings(settings: StreamSettings, version?: string): void {
@@ -66,13 +66,17 @@ function complaintAboutStream(settings: StreamSettings): string | undefined {
 }
 
 function complaintAboutServer({ num_replicas }: StreamSettings, version: string | undefined): string | undefined {
-  if (num_replicas === 1 || version === undefined || !isBefore(version, CLUSTERS_SINCE)) return undefined;
-  const [major, minor, patch] = CLUSTERS_SINCE;
-  return `has ${num_replicas} replicas on nats-server ${version}, which brings back sessions that have ended when a server crashes: upgrade all servers to ${major}.${minor}.${patch} or later, or set replicas to 1`;
+  if (num_replicas === 1 || !isTooOldForClusters(version)) return undefined;
+  return `has ${num_replicas} replicas on nats-server ${version}, which brings back sessions that have ended when a server crashes: upgrade all servers to ${CLUSTERS_SINCE} or later, or set replicas to 1`;
 }
 
-function isBefore(version: string, first: readonly number[]): boolean {
-  const parts = /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
+/** Whether a server of a version, such as "2.9.10", is before {@link CLUSTERS_SINCE}; one that does not say so is not. */
+export function isTooOldForClusters(version: string | undefined): boolean {
+  const [parts, first] = [partsIn(version ?? ""), partsIn(CLUSTERS_SINCE)];
   const at = first.findIndex((part, i) => parts[i] !== part);
   return at >= 0 && (parts[at] ?? Infinity) < (first[at] ?? 0);
+}
+
+function partsIn(version: string): readonly number[] {
+  return /^(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
 }

@@ -31,7 +31,8 @@ export interface NatsStoreOptions {
 export type NatsStore = Required<Omit<SessionStore, "cachedFor">>;
 
 /**
- * Keeps sessions in a key-value bucket of NATS JetStream: on one server (2.9 or later), or replicated in a cluster (2.10.21 or later).
+ * Keeps sessions in a key-value bucket of NATS JetStream: on one server (2.9 or later), or replicated in a cluster (2.10.21 or
+ * later).
  *
  * The bucket is the app's: of @nats-io/kv 3, for sessions alone. The store neither connects nor closes anything. A read, a
  * change and a sign-out are one message each; a sign-in is two more, for the list of the subject. With its first call it asks

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { connect, type NodeConnectionOptions } from "@nats-io/transport-node";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm, type KV, type KvOptions } from "@nats-io/kv";
+import { CLUSTERS_SINCE, isTooOldForClusters } from "../../src/store/nats-settings.ts";
 import { programPath } from "./require.ts";
 import { freePorts, serverDirectory, startProcess, until, type ServerProcess } from "./server-process.ts";
 
@@ -21,8 +22,8 @@ export const NATS_VERSION: string | undefined =
     : /v([\d.]+)/.exec(execFileSync("nats-server", ["--version"], { encoding: "utf8" }))?.[1];
 
 /** What tests over a cluster need: `natsStore` refuses older servers there. */
-export const NATS_CLUSTER_PROGRAMS: readonly string[] = /^2\.(9|10\.(1?\d|20)$)/.test(NATS_VERSION ?? "")
-  ? ["nats-server 2.10.21 or later"]
+export const NATS_CLUSTER_PROGRAMS: readonly string[] = isTooOldForClusters(NATS_VERSION)
+  ? [`nats-server ${CLUSTERS_SINCE} or later`]
   : NATS_PROGRAMS;
 
 /** One server. */
@@ -79,7 +80,20 @@ const TOGETHER_WITHIN = 10_000;
 const STARTS = 3;
 
 /** A cluster of three; buckets are on all of them. */
-export async function startNatsCluster(start = 1): Promise<NatsServers> {
+export async function startNatsCluster(): Promise<NatsServers> {
+  for (let start = 1; ; start++) {
+    const servers = await startThree();
+    try {
+      await until("the cluster", () => canStore(servers.nodes), TOGETHER_WITHIN);
+      return servers;
+    } catch (error) {
+      await servers.stop();
+      if (start === STARTS) throw error;
+    }
+  }
+}
+
+async function startThree(): Promise<NatsServers> {
   const ports = await freePorts(3);
   const routePorts = await freePorts(3);
   const routes = routePorts.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
@@ -89,15 +103,7 @@ export async function startNatsCluster(start = 1): Promise<NatsServers> {
       return startNode(`n${i + 1}`, port, { lines });
     }),
   );
-  const stop = async (): Promise<void> => void (await Promise.all(nodes.map((node) => node.process.stop())));
-  try {
-    await until("the cluster", () => canStore(ports), TOGETHER_WITHIN);
-  } catch (error) {
-    await stop();
-    if (start === STARTS) throw error;
-    return await startNatsCluster(start + 1);
-  }
-  return { nodes, replicas: 3, stop };
+  return { nodes, replicas: 3, stop: async () => void (await Promise.all(nodes.map((node) => node.process.stop()))) };
 }
 
 /** Connects to servers, by whatever connection there is at first; to those only that are given. */
@@ -134,8 +140,8 @@ export async function leaderOf(servers: NatsServers, client: NatsClient, bucket:
   return found;
 }
 
-async function canStore(ports: readonly number[]): Promise<boolean> {
-  const client = await connectNats({ nodes: ports.map((port) => ({ port })), replicas: 3 });
+async function canStore(nodes: readonly NatsNode[]): Promise<boolean> {
+  const client = await connectNats({ nodes, replicas: 3 });
   try {
     // What is asked before there is a leader gets no answer: so ask again soon.
     const kvm = new Kvm(jetstream(client.connection, { timeout: 500 }));
