@@ -193,6 +193,30 @@ describeWithServers("watch of natsStore", NATS_CLUSTER_PROGRAMS, () => {
     await ear.next("user/1");
   });
 
+  test.concurrent("of what was written before it began nothing is told later, when a server that is behind delivers it", async (context) => {
+    const stage = await opened(context, startNats);
+    const bucket = await stage.bucket();
+    const writer = natsStore(await stage.bucket(), { sweepInterval: false });
+    await writer.create("user/2", record(), call);
+    const late: (() => void)[] = [];
+    const ear = stage.watching(
+      behind(bucket, {
+        before: async () => void (await writer.create("user/1", record(), call)),
+        deliver: (go) => late.push(go),
+      }),
+    );
+    await ear.next("restored");
+    await writer.touch("user/2", now + 90_000, call);
+    await until("both messages", async () => late.length === 2);
+    for (const go of late.splice(0)) go();
+    expect(ear.heard).toEqual(["user/2"]);
+    expect(await writer.update("user/1", record(), (await writer.read("user/1", call))!, call)).toBe("ok");
+    await until("another message", async () => late.length === 1);
+    late[0]!();
+    await ear.next("user/1");
+    ear.end();
+  });
+
   test.concurrent("in a cluster where the server that feeds it stands still, and then the leader, tells of each change, or that nothing is told", async (context) => {
     const stage = await opened(context, startNatsCluster);
     const client = await stage.connected();
@@ -245,4 +269,31 @@ async function answered<T>(work: () => Promise<T>): Promise<T> {
   const answers: T[] = [];
   await until("an answer", async () => answers.push(await work()) > 0, 45_000);
   return answers[0]!;
+}
+
+/** A bucket of which the extent is asked after something else was done, and whose messages of records are delivered by hand. */
+function behind(bucket: KV, { before, deliver }: { before(): Promise<void>; deliver(go: () => void): void }): KV {
+  type Callback = (error: unknown, message: { readonly subject: string; readonly reply?: string }) => void;
+  const { js, jsm } = bucket as unknown as {
+    readonly js: { readonly nc: { subscribe(subject: string, options: { callback: Callback }): unknown } };
+    readonly jsm: { readonly streams: { info(stream: string): Promise<unknown> } };
+  };
+  const subscribe = (subject: string, { callback }: { callback: Callback }): unknown =>
+    js.nc.subscribe(subject, {
+      callback(error, message) {
+        if (message.subject.startsWith("$KV.")) deliver(() => callback(error, message));
+        else callback(error, message);
+      },
+    });
+  let asked = 0;
+  const info = async (stream: string): Promise<unknown> => {
+    // The first time the settings are looked at.
+    if (++asked === 2) await before();
+    return await jsm.streams.info(stream);
+  };
+  const own = (value: unknown): PropertyDescriptor => ({ value });
+  return Object.create(bucket, {
+    js: own(Object.create(js, { nc: own(Object.create(js.nc, { subscribe: own(subscribe) })) })),
+    jsm: own(Object.create(jsm, { streams: own(Object.create(jsm.streams, { info: own(info) })) })),
+  }) as KV;
 }

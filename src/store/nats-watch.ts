@@ -45,9 +45,10 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
   const { parts } = nats;
   const broken = new AbortController();
   const end = (): void => broken.abort();
-  const progress = { seen: 0 };
+  const progress = { seen: 0, since: 0 };
   const deliver = (message: Delivery): void => {
-    if (broken.signal.aborted) return;
+    // A server that is behind delivers late what was written before: by now a copy may be newer, or the record deleted.
+    if (broken.signal.aborted || message.sequence <= progress.since) return;
     progress.seen = Math.max(message.sequence, progress.seen);
     if (!tell(message, listener)) broken.abort();
   };
@@ -58,6 +59,7 @@ async function feed(nats: NatsConnection, listener: Listener, gaps: WatchGaps, s
     const settings = { deliver_policy: "new", filter_subject: parts.subjectForKey(`${RECORDS}>`) };
     consumer = await nats.consume(settings, { deliver, broken: end }, { signal: stop });
     const { last } = await nats.extent({ signal: patience() });
+    progress.since = last;
     progress.seen = Math.max(progress.seen, last);
     void breakAtDisconnect(status, broken);
     if (!stop.aborted) {
