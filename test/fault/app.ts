@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import { standStill } from "../servers/server-process.ts";
 import type { AppOrders } from "./app-process.ts";
 
 const PROCESS = new URL("./app-process.ts", import.meta.url).pathname;
@@ -36,7 +37,7 @@ export async function startApp(orders: AppOrders, log: string, onCrash: () => vo
     },
     kill,
     restart: async () => void (running = await started(orders, log, onCrash)),
-    pause: () => void running.child.kill("SIGSTOP"),
+    pause: () => standStill(running.child.pid!),
     resume: () => void running.child.kill("SIGCONT"),
     stop: kill,
   };

@@ -4,7 +4,15 @@ import { chownSync, existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Client, Pool } from "pg";
 import { programPath } from "./require.ts";
-import { freePorts, serverDirectory, startProcess, until, type ServerProcess } from "./server-process.ts";
+import {
+  freePorts,
+  serverDirectory,
+  signal,
+  standStill,
+  startProcess,
+  until,
+  type ServerProcess,
+} from "./server-process.ts";
 
 /** What the tests need to be installed. */
 export const POSTGRES_PROGRAMS: readonly string[] = ["initdb", "postgres"];
@@ -181,7 +189,11 @@ async function serve(
         () => true,
         () => false,
       ),
-    pause: () => familyOf(server.pid).forEach((pid) => signal(pid, "SIGSTOP")),
+    pause() {
+      // First the one that would start others.
+      standStill(server.pid);
+      familyOf(server.pid).forEach(standStill);
+    },
     resume: () => familyOf(server.pid).forEach((pid) => signal(pid, "SIGCONT")),
     pids: () => familyOf(server.pid),
     output: () => server.output(),
@@ -194,15 +206,6 @@ async function serve(
 function familyOf(pid: number): readonly number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
   return [pid, ...children.map(Number)];
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    // It has ended by itself.
-    if ((error as { code?: unknown }).code !== "ESRCH") throw error;
-  }
 }
 
 async function asked(

@@ -2,7 +2,7 @@
  * A server as a process of its own: in a temporary directory, on a free port, gone when the test is over.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export interface ServerProcess {
   end(): Promise<void>;
   /** Ends it without warning. */
   kill(): Promise<void>;
-  /** Lets it stand still, as an overloaded or unreachable machine does. */
+  /** Lets it stand still, as an overloaded or unreachable machine does: from here on it does nothing. */
   pause(): void;
   resume(): void;
   /** Ends it and removes its directory; the directory of one that ended by itself stays. */
@@ -52,9 +52,9 @@ export function startProcess(program: string, args: readonly string[], directory
   void ended.then(() => running.delete(child));
   let stopping = false;
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
-  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
+  const end = async (by: "SIGTERM" | "SIGKILL"): Promise<void> => {
     stopping = true;
-    if (!hasEnded()) child.kill(signal);
+    if (!hasEnded()) child.kill(by);
     await ended;
   };
   return {
@@ -63,7 +63,7 @@ export function startProcess(program: string, args: readonly string[], directory
     output: () => readFileSync(log, "utf8"),
     end: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
-    pause: () => void child.kill("SIGSTOP"),
+    pause: () => standStill(child.pid!),
     resume: () => void child.kill("SIGCONT"),
     async stop() {
       const crashed = hasEnded() && !stopping;
@@ -72,6 +72,43 @@ export function startProcess(program: string, args: readonly string[], directory
       else rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Signals a process; one that has ended by itself needs no signal. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ESRCH") throw error;
+  }
+}
+
+/** Stops a process, and waits until all its threads have: for a while after the signal some still answer. */
+export function standStill(pid: number): void {
+  signal(pid, "SIGSTOP");
+  const deadline = Date.now() + PATIENCE;
+  while (isRunning(pid)) {
+    if (Date.now() > deadline) throw new Error(`process ${pid} goes on in spite of SIGSTOP`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+}
+
+/** Whether a thread of it does anything. */
+function isRunning(pid: number): boolean {
+  try {
+    const states = readdirSync(`/proc/${pid}/task`).map((thread) => stateOf(`/proc/${pid}/task/${thread}/stat`));
+    return !states.every((state) => "TZX".includes(state));
+  } catch (error) {
+    // It, or a thread of it, has ended.
+    if (["ENOENT", "ESRCH"].includes(String((error as { code?: unknown }).code))) return existsSync(`/proc/${pid}`);
+    throw error;
+  }
+}
+
+/** The letter after the name, which stands in parentheses and may have some itself. */
+function stateOf(stat: string): string {
+  const text = readFileSync(stat, "utf8");
+  return text.charAt(text.lastIndexOf(")") + 2);
 }
 
 /**
