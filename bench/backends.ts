@@ -10,14 +10,11 @@ import type { Urls } from "./site.ts";
 export interface Backends {
   /** Where they are. */
   readonly urls: Urls;
-  /** Removes all that is in them. */
-  clear(): Promise<void>;
   stop(): Promise<void>;
 }
 
 interface Backend {
   readonly url: string;
-  clear(): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -38,7 +35,6 @@ export async function startBackends(needs: readonly Need[], launcher: Launcher):
   }
   return {
     urls: Object.fromEntries([...started].map(([need, { url }]) => [need, url])),
-    clear: async () => void (await Promise.all([...started.values()].map((backend) => backend.clear()))),
     stop,
   };
 }
@@ -47,54 +43,29 @@ export async function startBackends(needs: readonly Need[], launcher: Launcher):
 const STARTERS: Readonly<Record<Need, (launcher: Launcher) => Promise<Backend>>> = {
   async redis(launcher) {
     const { startRedis } = await import("../test/servers/redis.ts");
-    const { port, nodes, stop } = await startRedis({}, launcher);
-    const clear = async (): Promise<unknown> => await nodes[0]?.ask("FLUSHALL");
-    return { url: `redis://127.0.0.1:${port}`, clear, stop };
+    const { port, stop } = await startRedis({}, launcher);
+    return { url: `redis://127.0.0.1:${port}`, stop };
   },
   async postgres(launcher) {
     const { postgresAt, startPostgresServer } = await import("../test/servers/postgres.ts");
     const server = await startPostgresServer({ shared_buffers: "512MB" }, undefined, launcher);
     const { host, port, user, database } = postgresAt(server.port);
-    return {
-      url: `postgres://${user}@${host}:${port}/${database}`,
-      async clear() {
-        await server.ask("DROP SCHEMA public CASCADE");
-        await server.ask("CREATE SCHEMA public");
-      },
-      stop: server.stop,
-    };
+    return { url: `postgres://${user}@${host}:${port}/${database}`, stop: server.stop };
   },
   async mariadb(launcher) {
     const { DATABASE, startMariadb } = await import("../test/servers/mariadb.ts");
     const memory = { "innodb-buffer-pool-size": "512M", "innodb-log-file-size": "64M" };
-    const { port, ask, stop } = await startMariadb(memory, undefined, launcher);
-    return {
-      url: `mysql://root@127.0.0.1:${port}/${DATABASE}`,
-      clear: () => ask(`CREATE OR REPLACE DATABASE ${DATABASE}`),
-      stop,
-    };
+    const { port, stop } = await startMariadb(memory, undefined, launcher);
+    return { url: `mysql://root@127.0.0.1:${port}/${DATABASE}`, stop };
   },
   async memcached(launcher) {
     const { startMemcached } = await import("../test/servers/memcached.ts");
-    const { port, ask, stop } = await startMemcached(["-m", "1024"], launcher);
-    return { url: `127.0.0.1:${port}`, clear: () => ask("flush_all"), stop };
+    const { port, stop } = await startMemcached(["-m", "1024"], launcher);
+    return { url: `127.0.0.1:${port}`, stop };
   },
   async nats(launcher) {
     const { startNats } = await import("../test/servers/nats.ts");
     const { nodes, stop } = await startNats({ launcher });
-    const url = `nats://127.0.0.1:${nodes[0]?.port}`;
-    return { url, clear: () => withoutStreams(url), stop };
+    return { url: `nats://127.0.0.1:${nodes[0]?.port}`, stop };
   },
 };
-
-async function withoutStreams(servers: string): Promise<void> {
-  const { connect } = await import("@nats-io/transport-node");
-  const { jetstreamManager } = await import("@nats-io/jetstream");
-  const connection = await connect({ servers });
-  try {
-    const { streams } = await jetstreamManager(connection);
-    for (const { config } of await streams.list().next()) await streams.delete(config.name);
-  } finally {
-    await connection.close();
-  }
-}

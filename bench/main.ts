@@ -8,18 +8,20 @@ import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { startBackends, type Backends } from "./backends.ts";
 import { COMPARISONS } from "./comparisons.ts";
+import type { Route } from "./data.ts";
 import { flameOf, sharesOf, type CpuProfile, type Frame } from "./flame.ts";
 import { generatorName } from "./load-process.ts";
 import { machine, pinning } from "./machine.ts";
 import { needsOf, serverVersions } from "./needs.ts";
-import { HELP, possible, wishOf, type Options, type Setup } from "./options.ts";
+import { HELP, possible, wishOf, type Options } from "./options.ts";
 import { programOf } from "./programs.ts";
 import { publish, publishAgain, publishFlames } from "./publish.ts";
 import { markdown } from "./report.ts";
 import type { Measured, Profiled, Results } from "./results.ts";
-import { contest, type Lost } from "./rounds.ts";
-import { fileNameOf, type ServerOptions } from "./server-process.ts";
-import { ratioOf, rowOf, Samples, type Row } from "./statistics.ts";
+import { contest, type Entry } from "./rounds.ts";
+import { fileNameOf } from "./server-process.ts";
+import type { Urls } from "./site.ts";
+import { ratioOf, rowOf, Samples } from "./statistics.ts";
 import { isOnNode, type Subject } from "./subjects.ts";
 import { hasTraffic, trafficOf, type Traffic } from "./traffic.ts";
 
@@ -33,24 +35,23 @@ async function bench(wanted: Options): Promise<Results> {
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   // Servers end by themselves when this process has gone.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-  const backends = await startBackends(needsOf(measurable(wanted)), pinning(1));
+  const backends: Backends[] = [];
   try {
+    for (const { subjects } of wanted.setups.map((setup) => possible(wanted.subjects, setup))) {
+      backends.push(await startBackends(needsOf(subjects), pinning(1)));
+    }
     return await resultsOf(wanted, folder, backends);
   } finally {
-    await backends.stop();
+    await Promise.all(backends.map(({ stop }) => stop()));
   }
 }
 
-async function resultsOf(wanted: Options, folder: string, { urls, clear }: Backends): Promise<Results> {
+async function resultsOf(wanted: Options, folder: string, backends: readonly Backends[]): Promise<Results> {
   const before = minute();
-  const measured: Measured[] = [];
-  for (const [index, setup] of wanted.setups.entries()) {
-    await clear();
-    const { bytes, sessions } = setup;
-    const own = mkdtempSync(join(folder, `${index}-`));
-    const options = { site: { folder: own, urls, bytes, sessions }, profiles: profilesOf(wanted, folder) };
-    measured.push(await measuredWith(setup, wanted, options));
-  }
+  const { setups, subjects } = wanted;
+  const leftOut = [...new Set(setups.flatMap((setup) => possible(subjects, setup).leftOut))];
+  for (const text of leftOut) console.log(`left out: ${text}`);
+  const measured = await measuredIn(wanted, folder, backends);
   return {
     date: new Date().toISOString().slice(0, 10),
     form: wanted.form,
@@ -61,36 +62,56 @@ async function resultsOf(wanted: Options, folder: string, { urls, clear }: Backe
     generator: generatorName(),
     machine: machine(versionsOf(measurable(wanted))),
     busy: { before, after: minute() },
-    leftOut: [...new Set(wanted.setups.flatMap((setup) => possible(wanted.subjects, setup).leftOut))],
+    leftOut,
     measured,
     traffic: await trafficIn(wanted, folder),
     profiles: profiled(wanted, profilesOf(wanted, folder)),
   };
 }
 
-async function measuredWith(setup: Setup, wanted: Options, options: ServerOptions): Promise<Measured> {
-  const { subjects, leftOut } = possible(wanted.subjects, setup);
-  for (const text of leftOut) console.log(`left out: ${text}`);
-  const rows: Row[] = [];
-  const lost: Lost = {};
-  const samples = new Samples();
-  const { routes, processes } = wanted;
-  for (const group of groups(subjects)) {
-    for (let process = 1; process <= processes; process++) {
-      const { site } = options;
-      const own = { ...options, site: { ...site, folder: mkdtempSync(join(site.folder, `${process}-`)) } };
-      addTo(lost, await contest({ ...wanted, setup, subjects: group, samples }, own, console.log));
-    }
-    rows.push(...routes.flatMap((route) => group.flatMap((subject) => rowOf(subject, route, samples) ?? [])));
-  }
-  const ratios = COMPARISONS.flatMap((pair) => routes.flatMap((route) => ratioOf(pair, route, samples) ?? []));
-  return { setup, rows, ratios, lost };
+/** The sessions of a setup, those who can have them, and what is found. */
+interface Field extends Pick<Entry, "setup" | "samples" | "lost"> {
+  readonly subjects: readonly Subject[];
+  readonly urls: Urls;
 }
 
-function addTo(all: Lost, found: Lost): void {
-  for (const [name, { writes, lost }] of Object.entries(found)) {
-    all[name] = { writes: writes + (all[name]?.writes ?? 0), lost: lost + (all[name]?.lost ?? 0) };
+/** All setups in the same rounds: a process or a minute that is dearer than the next one must not decide between them. */
+async function measuredIn(
+  wanted: Options,
+  folder: string,
+  backends: readonly Backends[],
+): Promise<readonly Measured[]> {
+  const fields = wanted.setups.map((setup, index): Field => {
+    const { subjects } = possible(wanted.subjects, setup);
+    return { setup, subjects, urls: backends[index]?.urls ?? {}, samples: new Samples(), lost: {} };
+  });
+  const profiles = profilesOf(wanted, folder);
+  for (const group of groups(wanted.subjects)) {
+    for (let process = 1; process <= wanted.processes; process++) {
+      const entries = fields.flatMap((field) => entriesOf(group, field, { folder, profiles }));
+      await contest(entries, wanted, console.log);
+    }
   }
+  return fields.map((field) => measuredOf(field, wanted.routes));
+}
+
+function entriesOf(
+  group: readonly Subject[],
+  { setup, subjects, urls, samples, lost }: Field,
+  { folder, profiles }: { readonly folder: string; readonly profiles: string | undefined },
+): readonly Entry[] {
+  const { bytes, sessions } = setup;
+  const site = { folder: mkdtempSync(join(folder, "site-")), urls, bytes, sessions };
+  const able = group.filter((subject) => subjects.includes(subject));
+  return able.map((subject) => ({ subject, setup, options: { site, profiles }, samples, lost }));
+}
+
+function measuredOf({ setup, subjects, samples, lost }: Field, routes: readonly Route[]): Measured {
+  const rows = groups(subjects).flatMap((group) =>
+    routes.flatMap((route) => group.flatMap((subject) => rowOf(subject, route, samples) ?? [])),
+  );
+  const ratios = COMPARISONS.flatMap((pair) => routes.flatMap((route) => ratioOf(pair, route, samples) ?? []));
+  return { setup, rows, ratios, lost };
 }
 
 /** Those that can be measured here with one setup or another. */

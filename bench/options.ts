@@ -34,7 +34,7 @@ export interface Options {
   readonly rounds: number;
   /** How often every server is started anew: one process may be a few µs dearer than the next, from start to end. */
   readonly processes: number;
-  /** One after the other. */
+  /** In the same rounds. */
   readonly setups: readonly Setup[];
   /** Where the servers leave profiles; undefined for none. */
   readonly profiles: string | undefined;

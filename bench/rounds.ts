@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkSignIn, checkWrite, lostWrites, seeded } from "./client.ts";
 import type { Path, Route } from "./data.ts";
+import { setupTitle } from "./figures.ts";
 import { load, type Keep } from "./load-process.ts";
 import type { Setup } from "./options.ts";
 import type { Usage } from "./server.ts";
@@ -17,23 +18,33 @@ import { COLD, isOnNode, USUAL, WARM_UPS, type Subject } from "./subjects.ts";
 
 /** A server, and those who visit it. */
 interface Contestant {
+  readonly entry: Entry;
   readonly server: ServerProcess;
   readonly visitors: readonly string[];
   /** Files with the cookies of those who have a session, and of one who has none. */
   readonly files: { readonly known: string; readonly unknown: string };
 }
 
+/** What is enough to put load on one. */
+type Visited = Pick<Contestant, "server" | "files">;
+
 /** What is done in a group of rounds. */
 export interface Programme {
-  readonly subjects: readonly Subject[];
   readonly routes: readonly Route[];
   readonly rounds: number;
   readonly seconds: number;
   /** How long a server on Node is warmed up on each route, in seconds; for others see `WARM_UPS`. */
   readonly warmUp: number;
+}
+
+/** A subject with the sessions of a setup. */
+export interface Entry {
+  readonly subject: Subject;
   readonly setup: Setup;
-  /** Where the samples go. */
+  readonly options: ServerOptions;
+  /** Where what is found goes. */
   readonly samples: Samples;
+  readonly lost: Lost;
 }
 
 /** Of how many writes how many were not in the store at the end, by subject. */
@@ -41,28 +52,28 @@ export type Lost = Record<string, { readonly writes: number; readonly lost: numb
 
 /** Measures servers side by side, and tells of every round. Sign-ins come last: they leave sessions behind. */
 export async function contest(
-  { subjects, routes, rounds, seconds, warmUp, setup, samples }: Programme,
-  options: ServerOptions,
+  entries: readonly Entry[],
+  { routes, rounds, seconds, warmUp }: Programme,
   tell: (line: string) => void,
-): Promise<Lost> {
+): Promise<void> {
   const contestants: Contestant[] = [];
   try {
-    for (const subject of subjects) contestants.push(await enter(subject, setup, options));
+    for (const entry of entries) contestants.push(await enter(entry));
     const onSessions = routes.filter((route) => route !== "sign-in");
     await warm(contestants, onSessions, warmUp);
-    await measure(contestants, { routes: onSessions, rounds, seconds, samples, tell });
-    const lost = await lostOf(contestants, setup);
+    await measure(contestants, { routes: onSessions, rounds, seconds, tell });
+    for (const contestant of contestants) await lookForWrites(contestant);
     if (routes.includes("sign-in")) {
       await warm(contestants, ["sign-in"], warmUp);
-      await measure(contestants, { routes: ["sign-in"], rounds, seconds, samples, tell });
+      await measure(contestants, { routes: ["sign-in"], rounds, seconds, tell });
     }
-    return lost;
   } finally {
     await Promise.all(contestants.map(({ server }) => server.end()));
   }
 }
 
-async function enter(subject: Subject, setup: Setup, options: ServerOptions): Promise<Contestant> {
+async function enter(entry: Entry): Promise<Contestant> {
+  const { subject, setup, options } = entry;
   const server = await startServer(subject, options);
   try {
     const hasSessions = subject.kind !== "bare" && subject.kind !== "control";
@@ -74,7 +85,7 @@ async function enter(subject: Subject, setup: Setup, options: ServerOptions): Pr
     const spread = hasSessions && !subject.byValue && setup.sessions > most;
     const visitors = spread ? await filled({ server, files }, setup.sessions, most) : await seeded(server, most);
     writeFileSync(files.known, `${visitors.join("\n")}\n`);
-    return { server, visitors, files };
+    return { entry, server, visitors, files };
   } catch (error) {
     await server.end();
     throw error;
@@ -88,7 +99,7 @@ function visitorsOf({ kind, cold }: Subject, { sessions, clients }: Setup): numb
 }
 
 /** Makes many sessions. Returns the cookies of some, from everywhere among them: where they are in a store matters. */
-async function filled(contestant: Omit<Contestant, "visitors">, sessions: number, visitors: number): Promise<string[]> {
+async function filled(contestant: Visited, sessions: number, visitors: number): Promise<string[]> {
   const { requests } = await contestant.server.usage();
   const keep = { file: `${contestant.files.known}-all`, oneIn: Math.floor(sessions / visitors) };
   for (let made = 0; made < sessions; made = (await contestant.server.usage()).requests - requests) {
@@ -110,22 +121,23 @@ async function warm(contestants: readonly Contestant[], routes: readonly Route[]
 }
 
 interface Rounds extends Pick<Programme, "routes" | "rounds" | "seconds"> {
-  readonly samples: Samples;
   tell(line: string): void;
 }
 
 async function measure(contestants: readonly Contestant[], wanted: Rounds): Promise<void> {
-  const { routes, rounds, seconds, samples, tell } = wanted;
+  const { routes, rounds, seconds, tell } = wanted;
+  const setups = [...new Set(contestants.map(({ entry }) => entry.setup))];
   for (let round = 1; round <= rounds; round++) {
     // There and back: nobody is always the one after a certain other.
     const order = round % 2 === 1 ? contestants : contestants.toReversed();
     for (const route of routes) {
       const found: string[] = [];
       for (const contestant of order.filter((each) => runs(each, route))) {
-        const { name } = contestant.server.subject;
+        const { subject, setup, samples } = contestant.entry;
         const cost = await costOf(contestant, route, seconds);
-        samples.add(name, route, cost);
-        found.push(`${name} ${cost.toFixed(1)}`);
+        samples.add(subject.name, route, cost);
+        const title = setups.length > 1 ? ` (${setupTitle(setup, setups)})` : "";
+        found.push(`${subject.name}${title} ${cost.toFixed(1)}`);
       }
       tell(`round ${round} of ${rounds}, ${route}, µs a request: ${found.join(", ")}`);
     }
@@ -144,12 +156,7 @@ async function costOf(contestant: Contestant, route: Route, seconds: number): Pr
   return (after.cpu - before.cpu) / (after.requests - before.requests);
 }
 
-async function loaded(
-  { server, files }: Omit<Contestant, "visitors">,
-  path: Path,
-  seconds: number,
-  keep?: Keep,
-): Promise<void> {
+async function loaded({ server, files }: Visited, path: Path, seconds: number, keep?: Keep): Promise<void> {
   const { subject, port } = server;
   const cookies = path === "sign-in" || path === "seed" ? files.unknown : files.known;
   server.noted(path, await load({ subject, port, path, cookies, seconds, keep }));
@@ -175,21 +182,19 @@ async function atRest(server: ServerProcess): Promise<Usage> {
 }
 
 /** Looks for the writes in the sessions. Throws an `Error` when one of ours is missing. */
-async function lostOf(contestants: readonly Contestant[], { bytes }: Setup): Promise<Lost> {
-  const found: Lost = {};
-  for (const { server, visitors } of contestants) {
-    const { name, host, kind, ours, byValue } = server.subject;
-    const { writes } = await server.usage();
-    if (writes === 0 || kind === "bare" || kind === "get-by-hand") continue;
-    if (!byValue && !isOnNode(host)) {
-      // Whether one that was sent and not answered was written, nobody knows.
-      await checkWrite(server, visitors[0] ?? "");
-      continue;
-    }
-    const missing = await lostWrites(server, visitors, writes);
-    if (missing !== 0 && (ours || byValue))
-      throw new Error(`${name}: ${missing} of ${writes} writes were lost (${bytes} bytes)`);
-    if (!byValue) found[name] = { writes, lost: missing };
+async function lookForWrites({ entry, server, visitors }: Contestant): Promise<void> {
+  const { name, host, kind, ours, byValue } = entry.subject;
+  const { writes } = await server.usage();
+  if (writes === 0 || kind === "bare" || kind === "get-by-hand") return;
+  if (!byValue && !isOnNode(host)) {
+    // Whether one that was sent and not answered was written, nobody knows.
+    await checkWrite(server, visitors[0] ?? "");
+    return;
   }
-  return found;
+  const missing = await lostWrites(server, visitors, writes);
+  if (missing !== 0 && (ours || byValue))
+    throw new Error(`${name}: ${missing} of ${writes} writes were lost (${entry.setup.bytes} bytes)`);
+  if (byValue) return;
+  const before = entry.lost[name] ?? { writes: 0, lost: 0 };
+  entry.lost[name] = { writes: before.writes + writes, lost: before.lost + missing };
 }

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { startBackends, type Backends } from "../../bench/backends.ts";
-import { ask, seeded } from "../../bench/client.ts";
 import { COMPARISONS } from "../../bench/comparisons.ts";
 import { pinning } from "../../bench/machine.ts";
 import { lackOf, NEEDS, needsOf, serverVersions, type Need } from "../../bench/needs.ts";
@@ -126,18 +125,6 @@ for (const need of NEEDS) {
       const [, ...others] = processesOf(process.pid);
       expect(others.length).toBeGreaterThan(0);
       expect(new Set(others.flatMap(coresOf))).toEqual(new Set(["1"]));
-    });
-
-    test("has nothing left of one setup when the next one begins", async () => {
-      const subject = subjectOf(FIRST[need]);
-      const before = await start(subject);
-      const [visitor = ""] = await seeded(before, 1);
-      expect((await ask(before, "read", visitor)).body).toBe("ada");
-      await backends?.clear();
-      const after = await start(subject);
-      expect((await ask(after, "read", visitor)).body).not.toBe("ada");
-      const [other = ""] = await seeded(after, 1);
-      expect((await ask(after, "read", other)).body).toBe("ada");
     });
 
     test("says which version it was", () => {
