@@ -14,6 +14,7 @@ import {
 import { exptimeOf, isRecord, LONGEST_PREFIX, namer, recordIn, textOf, tokenOf, withEnd } from "./memcached-record.ts";
 import { positiveInteger } from "./option-check.ts";
 import type { SessionStore, StoreCall, StoredRecord, UpdateOutcome } from "./store.ts";
+import { untilAborted } from "./waiting.ts";
 
 export type {
   CasOutcome,
@@ -70,11 +71,11 @@ export function memcachedStore(client: MemcachedClient, options: MemcachedStoreO
   return {
     name: "memcachedStore",
     cached: false,
-    create: (key, record, call) => awaited(call, () => create(context, key, record, call)),
-    read: (key, call) => awaited(call, () => read(context, key, call)),
-    update: (key, record, base, call) => awaited(call, () => update(context, key, record, base, call)),
-    touch: (key, expiresAt, call) => awaited(call, () => touch(context, key, expiresAt, call)),
-    delete: (key, call) => awaited(call, () => remove(context, key, call)),
+    create: (key, record, call) => untilAborted(call, () => create(context, key, record, call)),
+    read: (key, call) => untilAborted(call, () => read(context, key, call)),
+    update: (key, record, base, call) => untilAborted(call, () => update(context, key, record, base, call)),
+    touch: (key, expiresAt, call) => untilAborted(call, () => touch(context, key, expiresAt, call)),
+    delete: (key, call) => untilAborted(call, () => remove(context, key, call)),
   };
 }
 
@@ -94,18 +95,6 @@ function contextOf(connection: Connection, options: MemcachedStoreOptions): Cont
     throw new TypeError("maxValueBytes: the client sends no more than its own maxValue: set that, too");
   }
   return { commands, maxValueBytes, nameOf: namer(prefix, namespace) };
-}
-
-/** What `work` answers, unless nobody waits for it any more. */
-function awaited<T>({ signal }: StoreCall, work: () => Promise<T>): Promise<T> {
-  if (signal === undefined) return work();
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    const end = (): void => signal.removeEventListener("abort", abort);
-    work().then(resolve, reject).finally(end);
-  });
 }
 
 /** What is kept under a name. */

@@ -10,7 +10,7 @@ import { isTableMissing, type MysqlClient, type MysqlRunner, mysqlRunner, wasUnd
 import { mysqlQueries } from "./mysql-queries.ts";
 import { LONGEST, namesOf, schemaStatements } from "./mysql-schema.ts";
 import { type MysqlStatements, statementsFor } from "./mysql-statements.ts";
-import { retried } from "./sql-client.ts";
+import { retried } from "./waiting.ts";
 import {
   type BaseSqlStore,
   missingTable,

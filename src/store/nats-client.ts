@@ -11,10 +11,7 @@ import { type BucketParts, partsOf, type StoredMessage } from "./nats-bucket.ts"
 import { openConsumer, type OpenConsumer, type Receiver } from "./nats-consumer.ts";
 import { type Kept, messageIn } from "./nats-message.ts";
 import { checkSettings } from "./nats-settings.ts";
-import type { StoreCall } from "./store.ts";
-
-/** What a call of the store says about waiting. */
-export type Waiting = Pick<StoreCall, "signal">;
+import { retried, untilAborted, type Waiting } from "./waiting.ts";
 
 /** What the store needs of a bucket. */
 export interface NatsConnection {
@@ -54,11 +51,12 @@ export function natsConnection(bucket: unknown): NatsConnection {
     checkSettings(config, parts.js.nc.info?.version);
   });
   const asked = <T>(call: Waiting, work: () => Promise<T>): Promise<T> =>
-    abortable(call, async () => {
+    // Requests of the client have a patience of their own, of 5 seconds.
+    untilAborted(call, async () => {
       try {
-        await checked();
+        await retried(async () => checked(), wasUnheard, call, PAUSE);
         call.signal?.throwIfAborted();
-        return await work();
+        return await retried(work, wasUnheard, call, PAUSE);
       } catch (error) {
         throw withoutNames(error);
       }
@@ -86,6 +84,17 @@ export function natsConnection(bucket: unknown): NatsConnection {
     },
     consume: (settings, receiver, call) => asked(call, () => openConsumer(parts, settings, receiver, call.signal)),
   };
+}
+
+/** The longest of the first pauses before nobody is asked once more, as {@link retried} takes it. */
+const PAUSE = 25;
+
+/** Whether no server took what was asked: of a stream that has just been made, or is being moved, not every one knows. */
+function wasUnheard(error: unknown): boolean {
+  for (let link = error; link instanceof Error; link = link.cause) {
+    if (link.name === "NoResponders") return true;
+  }
+  return false;
 }
 
 /** Errors of the client that name what was asked for name keys with it, and whose sessions they are. */
@@ -138,16 +147,4 @@ export function tries(): () => void {
   return () => {
     if (++count > MOST_TRIES) throw new Error(`natsStore: others wrote first ${MOST_TRIES} times`);
   };
-}
-
-/** Waits no longer than the caller does: requests of the client have a patience of their own, of 5 seconds. */
-async function abortable<T>({ signal }: Waiting, work: () => Promise<T>): Promise<T> {
-  if (signal === undefined) return await work();
-  signal.throwIfAborted();
-  return await new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    const done = (): void => signal.removeEventListener("abort", abort);
-    work().then(resolve, reject).finally(done);
-  });
 }

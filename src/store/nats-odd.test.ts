@@ -211,6 +211,16 @@ describeWithServers("natsStore and what else may be in a bucket", NATS_PROGRAMS,
     }
   });
 
+  test("what no server takes yet is asked again: of a bucket that was just made not every server knows", async () => {
+    await store.read("user/1", call);
+    const { bucket: name } = await bucket.status();
+    await bucket.destroy();
+    const created = store.create("user/1", record(), call);
+    await client.bucket(name);
+    expect(await created).toBe(true);
+    expect(await store.read("user/1", call)).toBeDefined();
+  });
+
   test("a call that nobody waits for any more is not sent", async () => {
     await expect(store.create("user/1", record(), { now, signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
     expect(await store.read("user/1", call)).toBeUndefined();

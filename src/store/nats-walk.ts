@@ -9,9 +9,10 @@
  * @module
  */
 import { systemClock } from "../internal/clock.ts";
-import type { NatsConnection, Waiting } from "./nats-client.ts";
+import type { NatsConnection } from "./nats-client.ts";
 import type { Delivery, OpenConsumer } from "./nats-consumer.ts";
 import type { Kept } from "./nats-message.ts";
+import type { Waiting } from "./waiting.ts";
 
 /** So many are asked for one by one: about what a consumer costs before it delivers anything; and where none is to be had. */
 const [FEW, WITHOUT] = [25, 250];

@@ -11,7 +11,7 @@ import { flag } from "./option-check.ts";
 import { type PostgresClient, type PostgresConnection, postgresConnection } from "./postgres-client.ts";
 import { changeIn, LONGEST, type PostgresDialect, postgresQueries } from "./postgres-queries.ts";
 import { namesFor, postgresSchema } from "./postgres-schema.ts";
-import { retried, untilAborted } from "./sql-client.ts";
+import { retried, untilAborted } from "./waiting.ts";
 import { type BaseSqlStore, missingTable, schemaVerbs, type SqlSchemaVerbs, sqlStore, tableName } from "./sql.ts";
 import type { SessionStore } from "./store.ts";
 
@@ -106,7 +106,7 @@ function runnersOn({ query }: PostgresConnection, table: string): Runners {
   };
   const wasUndone = (error: unknown): boolean => UNDONE.has(codeOf(error));
   const run: Runners["run"] = (text, values, call) =>
-    untilAborted(retried(() => query(text, values), wasUndone, call).catch(fail), call);
+    untilAborted(call, () => retried(() => query(text, values), wasUndone, call).catch(fail));
   return {
     run,
     // Nobody is held up by a reading that goes on unheard; and a signal costs who asks for it.
