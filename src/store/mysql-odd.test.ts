@@ -285,10 +285,12 @@ describeWithServers("mysqlStore and what else may be in MariaDB:", MARIADB_PROGR
 
     async function filled(rows: number): Promise<{ readonly store: MysqlStore; readonly table: string }> {
       const { store, table } = await fresh();
-      await pool.query(
-        `INSERT INTO ${table} SELECT CONCAT('user/', seq), 'v', ${now + 60_000}, NULL, '{}', NULL FROM seq_1_to_${rows}`,
-      );
+      await insert(table, rows, (n) => [`user/${n}`, "v", now + 60_000, null, "{}", null]);
       return { store, table };
+    }
+
+    async function insert(table: string, rows: number, row: (n: number) => readonly unknown[]): Promise<void> {
+      await pool.query(`INSERT INTO ${table} VALUES ?`, [Array.from({ length: rows }, (_, i) => row(i + 1))]);
     }
 
     test("are removed by one process at a time, 500 with a statement, each told of", async () => {
@@ -321,9 +323,7 @@ describeWithServers("mysqlStore and what else may be in MariaDB:", MARIADB_PROGR
 
     test("and all others are found by an index, and written by their primary keys", async () => {
       const { table } = await filled(2_000);
-      await pool.query(
-        `INSERT INTO ${table} SELECT CONCAT('live/', seq), 'v', 9e15, 'ada', '{}', NULL FROM seq_1_to_5`,
-      );
+      await insert(table, 5, (n) => [`live/${n}`, "v", 9e15, "ada", "{}", null]);
       const statements = statementsFor(namesOf({ schema: undefined, table }));
       const keys = Array.from({ length: 500 }, (_, i) => `user/${i}`);
       const plans: readonly [sql: string, values: readonly unknown[], index: string][] = [
@@ -338,10 +338,10 @@ describeWithServers("mysqlStore and what else may be in MariaDB:", MARIADB_PROGR
         [statements.due(500), [1], `${table}_expires_at`],
       ];
       for (const [sql, values, index] of plans) {
-        const [rows] = await pool.query(`EXPLAIN ${sql}`, [...values]);
+        const [rows] = await pool.query(`EXPLAIN FORMAT = TRADITIONAL ${sql}`, [...values]);
         const plan = (rows as { type: string; key: string; Extra: string }[])[0];
         expect([plan?.key, plan?.type === "index" || plan?.type === "ALL"], sql).toEqual([index, false]);
-        expect(plan?.Extra).not.toMatch(/filesort|temporary/);
+        expect(String(plan?.Extra)).not.toMatch(/filesort|temporary/);
       }
     });
 
