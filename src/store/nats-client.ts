@@ -50,13 +50,16 @@ export function natsConnection(bucket: unknown): NatsConnection {
     const { config } = await streams.info(stream);
     checkSettings(config, parts.js.nc.info?.version);
   });
+  const checkedFirst = async <T>({ signal }: Waiting, work: () => Promise<T>): Promise<T> => {
+    await checked();
+    signal?.throwIfAborted();
+    return await work();
+  };
   const asked = <T>(call: Waiting, work: () => Promise<T>): Promise<T> =>
     // Requests of the client have a patience of their own, of 5 seconds.
     untilAborted(call, async () => {
       try {
-        await retried(async () => checked(), wasUnheard, call, PAUSE);
-        call.signal?.throwIfAborted();
-        return await retried(work, wasUnheard, call, PAUSE);
+        return await retried(() => checkedFirst(call, work), wasUnheard, call, PAUSE);
       } catch (error) {
         throw withoutNames(error);
       }
@@ -86,7 +89,7 @@ export function natsConnection(bucket: unknown): NatsConnection {
   };
 }
 
-/** The longest of the first pauses before nobody is asked once more, as {@link retried} takes it. */
+/** For {@link retried}, in milliseconds: its pauses are 0.8 s together at most. */
 const PAUSE = 25;
 
 /** Whether no server took what was asked: of a stream that has just been made, or is being moved, not every one knows. */

@@ -19,7 +19,7 @@ const ATTEMPTS = 5;
 export async function retried<T>(
   ask: () => PromiseLike<T>,
   wasUndone: (error: unknown) => boolean,
-  { signal }: Waiting,
+  call: Waiting,
   pause = 4,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -28,7 +28,8 @@ export async function retried<T>(
     } catch (error) {
       if (attempt === ATTEMPTS || !wasUndone(error)) throw error;
       await sleep(Math.random() * pause * 2 ** attempt);
-      if (signal?.aborted === true) throw error;
+      // Not before: a signal costs who asks for it.
+      if (call.signal?.aborted === true) throw error;
     }
   }
 }
