@@ -89,7 +89,7 @@ export function natsConnection(bucket: unknown): NatsConnection {
   };
 }
 
-/** For {@link retried}, in milliseconds: its pauses are 0.8 s together at most. */
+/** For {@link retried}, in milliseconds: its pauses are 0.4 to 0.8 s together. */
 const PAUSE = 25;
 
 /** Whether no server took what was asked: of a stream that has just been made, or is being moved, not every one knows. */

@@ -13,7 +13,7 @@ const ATTEMPTS = 5;
 
 /**
  * Asks a server, and again, a few times, when it has failed in a way that says that nothing was done (`wasUndone`): a
- * deadlock, a serialization failure. Stops when nobody waits any more. The first pause is at most twice `pause`, in
+ * deadlock, a serialization failure. Stops when nobody waits any more. The first pause is `pause` to twice that, in
  * milliseconds, and each other one twice as long as the one before.
  */
 export async function retried<T>(
@@ -27,7 +27,7 @@ export async function retried<T>(
       return await ask();
     } catch (error) {
       if (attempt === ATTEMPTS || !wasUndone(error)) throw error;
-      await sleep(Math.random() * pause * 2 ** attempt);
+      await sleep((1 + Math.random()) * pause * 2 ** (attempt - 1));
       // Not before: a signal costs who asks for it.
       if (call.signal?.aborted === true) throw error;
     }
