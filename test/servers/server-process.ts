@@ -3,7 +3,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -117,30 +117,57 @@ function stateOf(stat: string): string {
  */
 const FIRST_PORT = 10_000;
 
-/**
- * Processes that run at once take theirs from different hundreds, and each takes them in turn: so nobody gets a port
- * that another was promised and does not listen on yet, or whose server was killed and is to start again.
- */
-const PORTS_EACH = 100;
-const firstOwn = FIRST_PORT + (process.pid % 100) * PORTS_EACH;
+/** So many ports are for one process, and so many processes may run at once. */
+const [PORTS_EACH, PROCESSES] = [100, 100];
+
+/** The first of the ports of this process, once one is asked for. */
+let firstOwn: Promise<number> | undefined;
 let taken = 0;
 
-/** Ports that are free: for servers that have to be told theirs. `also`: so far above, one is needed too; 10 000. */
+/**
+ * Ports that are free: for servers that have to be told theirs. `also`: so far above, one is needed too; 10 000.
+ *
+ * Each process takes its own in turn: so nobody gets a port that another was promised and does not listen on yet, or whose
+ * server was killed and is to start again.
+ */
 export async function freePorts(count: number, also?: 10_000): Promise<readonly number[]> {
+  firstOwn ??= claimed();
+  const first = await firstOwn;
   const found: number[] = [];
   for (let tries = 0; found.length < count; tries++) {
-    if (tries === PORTS_EACH) throw new Error(`fewer than ${count} ports are free from ${firstOwn} on`);
-    const port = firstOwn + (taken++ % PORTS_EACH);
+    if (tries === PORTS_EACH) throw new Error(`fewer than ${count} ports are free from ${first} on`);
+    // Behind the one that says whose they are.
+    const port = first + 1 + (taken++ % (PORTS_EACH - 1));
     if ((await isFree(port)) && (also === undefined || (await isFree(port + also)))) found.push(port);
   }
   return found;
 }
 
+/** Takes ports that no other process has, until this one ends: it listens on the first, where no other can then. */
+async function claimed(): Promise<number> {
+  for (let tries = 0; tries < PROCESSES; tries++) {
+    const first = FIRST_PORT + ((process.pid + tries) % PROCESSES) * PORTS_EACH;
+    const guard = await listening(first);
+    if (guard === undefined) continue;
+    guard.unref();
+    return first;
+  }
+  throw new Error(`no ports are left: more than ${PROCESSES} processes want some`);
+}
+
 async function isFree(port: number): Promise<boolean> {
+  const server = await listening(port);
+  if (server === undefined) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
+}
+
+/** What listens on a port; undefined when something else does. */
+async function listening(port: number): Promise<Server | undefined> {
   return await new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    server.once("error", () => resolve(undefined));
+    server.listen(port, "127.0.0.1", () => resolve(server));
   });
 }
 
