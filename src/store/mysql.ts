@@ -10,7 +10,6 @@ import { isTableMissing, type MysqlClient, type MysqlRunner, mysqlRunner, wasUnd
 import { mysqlQueries } from "./mysql-queries.ts";
 import { LONGEST, namesOf, schemaStatements } from "./mysql-schema.ts";
 import { type MysqlStatements, statementsFor } from "./mysql-statements.ts";
-import { retried } from "./waiting.ts";
 import {
   type BaseSqlStore,
   missingTable,
@@ -21,6 +20,7 @@ import {
   tableName,
 } from "./sql.ts";
 import type { StoreCall } from "./store.ts";
+import { retried } from "./waiting.ts";
 
 export type { MysqlClient } from "./mysql-client.ts";
 

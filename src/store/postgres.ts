@@ -11,8 +11,8 @@ import { flag } from "./option-check.ts";
 import { type PostgresClient, type PostgresConnection, postgresConnection } from "./postgres-client.ts";
 import { changeIn, LONGEST, type PostgresDialect, postgresQueries } from "./postgres-queries.ts";
 import { namesFor, postgresSchema } from "./postgres-schema.ts";
-import { retried, untilAborted } from "./waiting.ts";
 import { type BaseSqlStore, missingTable, schemaVerbs, type SqlSchemaVerbs, sqlStore, tableName } from "./sql.ts";
+import { retried, untilAborted } from "./waiting.ts";
 import type { SessionStore } from "./store.ts";
 
 export type { PgClient, PgliteClient, PostgresClient, PostgresJsClient } from "./postgres-client.ts";

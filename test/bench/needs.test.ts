@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { startBackends, type Backends } from "../../bench/backends.ts";
+import { ask, seeded } from "../../bench/client.ts";
 import { COMPARISONS } from "../../bench/comparisons.ts";
 import { pinning } from "../../bench/machine.ts";
 import { lackOf, NEEDS, needsOf, serverVersions, type Need } from "../../bench/needs.ts";
@@ -110,11 +111,14 @@ test("subjects have names and labels of their own", () => {
 for (const need of NEEDS) {
   describeWithServers(`the benchmark over ${need}`, PROGRAMS[need], () => {
     let backends: Backends | undefined;
+    let others: Backends | undefined;
     beforeAll(async () => {
       backends = await startBackends([need], pinning(1));
+      others = await startBackends([need], pinning(1));
     });
-    afterAll(async () => await backends?.stop());
+    afterAll(async () => void (await Promise.all([backends?.stop(), others?.stop()])));
     const start = starter(() => backends?.urls ?? {});
+    const startOther = starter(() => others?.urls ?? {});
 
     testSubjects(
       SUBJECTS.filter(({ needs }) => needs === need),
@@ -125,6 +129,16 @@ for (const need of NEEDS) {
       const [, ...others] = processesOf(process.pid);
       expect(others.length).toBeGreaterThan(0);
       expect(new Set(others.flatMap(coresOf))).toEqual(new Set(["1"]));
+    });
+
+    test("has nothing of one setup in another, of the same rounds", async () => {
+      const subject = subjectOf(FIRST[need]);
+      const [one, other] = [await start(subject), await startOther(subject)];
+      const [visitor = ""] = await seeded(one, 1);
+      expect((await ask(one, "read", visitor)).body).toBe("ada");
+      expect((await ask(other, "read", visitor)).body).not.toBe("ada");
+      const [another = ""] = await seeded(other, 1);
+      expect((await ask(other, "read", another)).body).toBe("ada");
     });
 
     test("says which version it was", () => {
