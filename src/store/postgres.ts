@@ -12,8 +12,8 @@ import { type PostgresClient, type PostgresConnection, postgresConnection } from
 import { changeIn, LONGEST, type PostgresDialect, postgresQueries } from "./postgres-queries.ts";
 import { namesFor, postgresSchema } from "./postgres-schema.ts";
 import { type BaseSqlStore, missingTable, schemaVerbs, type SqlSchemaVerbs, sqlStore, tableName } from "./sql.ts";
-import { retried, untilAborted } from "./waiting.ts";
 import type { SessionStore } from "./store.ts";
+import { retried, untilAborted } from "./waiting.ts";
 
 export type { PgClient, PgliteClient, PostgresClient, PostgresJsClient } from "./postgres-client.ts";
 

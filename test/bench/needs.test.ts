@@ -111,14 +111,14 @@ test("subjects have names and labels of their own", () => {
 for (const need of NEEDS) {
   describeWithServers(`the benchmark over ${need}`, PROGRAMS[need], () => {
     let backends: Backends | undefined;
-    let others: Backends | undefined;
+    let apart: Backends | undefined;
     beforeAll(async () => {
       backends = await startBackends([need], pinning(1));
-      others = await startBackends([need], pinning(1));
+      apart = await startBackends([need], pinning(1));
     });
-    afterAll(async () => void (await Promise.all([backends?.stop(), others?.stop()])));
+    afterAll(async () => void (await Promise.all([backends?.stop(), apart?.stop()])));
     const start = starter(() => backends?.urls ?? {});
-    const startOther = starter(() => others?.urls ?? {});
+    const startOther = starter(() => apart?.urls ?? {});
 
     testSubjects(
       SUBJECTS.filter(({ needs }) => needs === need),
